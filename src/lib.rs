@@ -1,0 +1,18 @@
+//! vaguemestre collects what French public platforms hold for an organisation, once and on the platforms' own terms,
+//! and hands it to the local business software.
+//!
+//! The modules, in the order the data moves:
+//!
+//! 1. [`config`] says what is wanted; [`identity`] judges the certificates it names.
+//! 2. [`schedule`] says when a platform may be asked; [`clock`] is the only place that reads a clock.
+//! 3. [`daemon`] waits, and starts a [`poll`] for each feed that is due.
+//! 4. [`connector`] lists and fetches over [`http`]; [`content`] says what the bytes are.
+//! 5. [`intake`] turns bytes into a fact: kept in the [`archive`], recorded in the [`ledger`].
+//! 6. [`delivery`] hands the document over; [`status`] tells people how all this is going.
+//!
+//! [`feed`] holds the words all share, [`state`] the state directory, [`log`] the names of events;
+//! `simulator` plays the platforms on loopback for the demo and the tests.
+
+pub mod clock;
+pub mod feed;
+pub mod log;

@@ -1,0 +1,3 @@
+//! The command `vaguemestre`.
+
+fn main() {}
