@@ -13,6 +13,9 @@
 //! [`feed`] holds the words all share, [`state`] the state directory, [`log`] the names of events;
 //! `simulator` plays the platforms on loopback for the demo and the tests.
 
+pub mod archive;
 pub mod clock;
 pub mod feed;
+pub mod ledger;
 pub mod log;
+pub mod state;

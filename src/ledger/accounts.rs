@@ -1,0 +1,109 @@
+//! Table `accounts`: certificates as last seen, and why an account cannot work.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+
+use super::{Ledger, LedgerError, time};
+use crate::clock::stamp;
+
+/// What is known of an account's certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Its subject.
+    pub subject: String,
+    /// Its serial number, in hexadecimal.
+    pub serial: String,
+    /// Its end of validity.
+    pub not_after: Timestamp,
+}
+
+/// An account as `status` shows it.
+#[derive(Clone, Debug)]
+pub struct AccountRow {
+    /// `fast/mairie`.
+    pub account: String,
+    /// Its certificate, where it could be read.
+    pub certificate: Option<CertificateFacts>,
+    /// Why it cannot work.
+    pub problem: Option<String>,
+    /// Since when.
+    pub problem_since: Option<Timestamp>,
+}
+
+impl Ledger {
+    /// Records what was found of an account: its certificate, or why it cannot work. Answers whether the problem is
+    /// new, or another than before.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn judge_account(
+        &self,
+        account: &str,
+        certificate: Option<CertificateFacts>,
+        problem: Option<String>,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        let account = account.to_owned();
+        self.write(move |c| {
+            Box::pin(async move {
+                let before: Option<Option<String>> =
+                    sqlx::query_scalar("SELECT problem FROM accounts WHERE account = $1")
+                        .bind(&account)
+                        .fetch_optional(&mut *c)
+                        .await?;
+                let changed = before.flatten() != problem;
+                sqlx::query(
+                    "INSERT INTO accounts (account, certificate_subject, certificate_serial, certificate_not_after,
+                         problem, problem_since)
+                     VALUES ($1, $2, $3, $4, $5, CASE WHEN $5 IS NULL THEN NULL ELSE $6 END)
+                     ON CONFLICT (account) DO UPDATE SET
+                         certificate_subject = coalesce(excluded.certificate_subject, certificate_subject),
+                         certificate_serial = coalesce(excluded.certificate_serial, certificate_serial),
+                         certificate_not_after = coalesce(excluded.certificate_not_after, certificate_not_after),
+                         problem_since = CASE WHEN excluded.problem IS NULL THEN NULL
+                             ELSE coalesce(problem_since, excluded.problem_since) END,
+                         problem = excluded.problem",
+                )
+                .bind(account)
+                .bind(certificate.as_ref().map(|facts| facts.subject.clone()))
+                .bind(certificate.as_ref().map(|facts| facts.serial.clone()))
+                .bind(certificate.as_ref().map(|facts| stamp(facts.not_after)))
+                .bind(&problem)
+                .bind(stamp(now))
+                .execute(c)
+                .await?;
+                Ok(changed && problem.is_some())
+            })
+        })
+        .await
+    }
+
+    /// All accounts the ledger has seen, by name.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn accounts(&self) -> Result<BTreeMap<String, AccountRow>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT account, certificate_subject, certificate_serial, certificate_not_after, problem, problem_since
+             FROM accounts",
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| self.error(error))?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let certificate = time(row.get::<Option<&str>, _>(3)).map(|not_after| CertificateFacts {
+                    subject: row.get::<Option<String>, _>(1).unwrap_or_default(),
+                    serial: row.get::<Option<String>, _>(2).unwrap_or_default(),
+                    not_after,
+                });
+                let account: String = row.get(0);
+                let problem_since = time(row.get::<Option<&str>, _>(5));
+                (account.clone(), AccountRow { account, certificate, problem: row.get(4), problem_since })
+            })
+            .collect())
+    }
+}

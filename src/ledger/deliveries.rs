@@ -1,0 +1,194 @@
+//! Table `deliveries`: which document still waits for which target.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{QueryBuilder, Row as _};
+
+use super::{Ledger, LedgerError};
+use crate::clock::stamp;
+use crate::feed::FeedName;
+
+/// A delivery that is due.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// Its row.
+    pub id: i64,
+    /// The document's feed.
+    pub feed: FeedName,
+    /// The document's remote id.
+    pub remote_id: String,
+    /// Where the archived copy lies, relative to the state directory.
+    pub archive_path: String,
+    /// SHA-256 of the document, in hexadecimal.
+    pub sha256: String,
+    /// The document's own name, where it has one.
+    pub name: Option<String>,
+    /// Tries so far.
+    pub attempts: i64,
+}
+
+/// How a delivery went.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// Its row.
+    pub id: i64,
+    /// The document's feed.
+    pub feed: FeedName,
+    /// The document's remote id.
+    pub remote_id: String,
+    /// `Err`: what went wrong, and when to try again.
+    pub outcome: Result<(), (String, Timestamp)>,
+}
+
+/// Deliveries of a feed that wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Not tried yet.
+    pub pending: i64,
+    /// Tried without success.
+    pub failed: i64,
+}
+
+impl Ledger {
+    /// Deliveries to `target` due at `now`, in the order of storing, at most `limit`.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn deliveries_due(
+        &self,
+        target: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Pending>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT deliveries.id, deliveries.feed, deliveries.remote_id, archive_path, sha256, name,
+                    deliveries.attempts
+             FROM deliveries JOIN documents ON documents.feed = deliveries.feed
+                 AND documents.remote_id = deliveries.remote_id
+             WHERE target = $1 AND deliveries.state IN ('pending', 'failed') AND deliveries.next_try_at <= $2
+                 AND archive_path IS NOT NULL
+             ORDER BY deliveries.id LIMIT $3",
+        )
+        .bind(target)
+        .bind(stamp(now))
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| self.error(error))?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| {
+                Some(Pending {
+                    id: row.get(0),
+                    feed: row.get::<&str, _>(1).parse().ok()?,
+                    remote_id: row.get(2),
+                    archive_path: row.get(3),
+                    sha256: row.get::<Option<String>, _>(4).unwrap_or_default(),
+                    name: row.get(5),
+                    attempts: row.get(6),
+                })
+            })
+            .collect())
+    }
+
+    /// Records how deliveries went; a document that every target has becomes `delivered`.
+    ///
+    /// # Errors
+    /// When the ledger fails: the deliveries are made again.
+    pub async fn settle_deliveries(&self, settled: Vec<Settled>, now: Timestamp) -> Result<(), LedgerError> {
+        self.write(move |c| {
+            Box::pin(async move {
+                for one in &settled {
+                    settle(c, one, &stamp(now)).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Forgets open deliveries to targets that are no longer configured: they hold nothing back any more.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn retire_targets(&self, configured: Vec<String>) -> Result<u64, LedgerError> {
+        self.write(move |c| {
+            Box::pin(async move {
+                let mut delete = QueryBuilder::new(
+                    "DELETE FROM deliveries WHERE state IN ('pending', 'failed') AND target NOT IN (",
+                );
+                let mut list = delete.separated(", ");
+                for target in &configured {
+                    list.push_bind(target.as_str());
+                }
+                list.push_unseparated(")");
+                let gone = delete.build().execute(&mut *c).await?.rows_affected();
+                if gone > 0 {
+                    sqlx::query(
+                        "UPDATE documents SET state = 'delivered' WHERE state = 'stored' AND NOT EXISTS (
+                             SELECT 1 FROM deliveries WHERE deliveries.feed = documents.feed
+                                 AND deliveries.remote_id = documents.remote_id AND deliveries.state <> 'delivered')",
+                    )
+                    .execute(c)
+                    .await?;
+                }
+                Ok(gone)
+            })
+        })
+        .await
+    }
+
+    /// Deliveries that wait, by feed.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn delivery_backlog(&self) -> Result<BTreeMap<String, Backlog>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT feed, state, count(*) FROM deliveries WHERE state IN ('pending', 'failed') GROUP BY feed, state",
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| self.error(error))?;
+        let mut backlog = BTreeMap::<String, Backlog>::new();
+        for row in rows {
+            let entry = backlog.entry(row.get(0)).or_default();
+            match row.get::<&str, _>(1) {
+                "pending" => entry.pending = row.get(2),
+                _ => entry.failed = row.get(2),
+            }
+        }
+        Ok(backlog)
+    }
+}
+
+async fn settle(c: &mut SqliteConnection, one: &Settled, now: &str) -> Result<(), sqlx::Error> {
+    let (state, delivered, error, next) = match &one.outcome {
+        Ok(()) => ("delivered", Some(now), None, None),
+        Err((error, next)) => ("failed", None, Some(error.as_str()), Some(stamp(*next))),
+    };
+    sqlx::query(
+        "UPDATE deliveries SET state = $1, attempts = attempts + 1, delivered_at = $2, error = $3,
+             next_try_at = coalesce($4, next_try_at) WHERE id = $5",
+    )
+    .bind(state)
+    .bind(delivered)
+    .bind(error)
+    .bind(next)
+    .bind(one.id)
+    .execute(&mut *c)
+    .await?;
+    if one.outcome.is_ok() {
+        sqlx::query(
+            "UPDATE documents SET state = 'delivered' WHERE feed = $1 AND remote_id = $2 AND state = 'stored'
+                 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE feed = $1 AND remote_id = $2
+                     AND state <> 'delivered')",
+        )
+        .bind(one.feed.as_str())
+        .bind(&one.remote_id)
+        .execute(c)
+        .await?;
+    }
+    Ok(())
+}

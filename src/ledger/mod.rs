@@ -1,0 +1,90 @@
+//! The ledger: the SQLite file that remembers; what it says survives any crash.
+//!
+//! All SQL of the program stands in this folder, one file per table, behind verbs. One connection writes (see
+//! [`writer`]); a small pool reads. On disk: `ledger.sqlite` with its `-wal` and `-shm`, mode 0600. A ledger that is
+//! damaged, from a newer version or has vanished is never overwritten: opening it fails with the remedy. Before a
+//! migration the old ledger is copied aside as `ledger.sqlite.before-<version>`.
+
+mod accounts;
+mod actions;
+mod deliveries;
+mod documents;
+mod error;
+mod feeds;
+mod open;
+mod polls;
+mod requests;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnection;
+
+pub use accounts::{AccountRow, CertificateFacts};
+pub use actions::Action;
+pub use deliveries::{Backlog, Pending, Settled};
+pub use documents::{Claimed, Condition, DocumentRow, Filter, Kept, Open, Recorded, Refusal, StateCount};
+pub use error::LedgerError;
+pub use feeds::{ClaimTerms, Due, FeedIdentity, FeedRow, HealthChange, Registration};
+pub use polls::{Outcome, PollEnd};
+pub use requests::{Request, RequestState};
+
+/// The ledger's file name in the state directory.
+pub const FILE: &str = "ledger.sqlite";
+
+/// An open ledger. Cheap to clone; all clones share the writer and the readers.
+#[derive(Clone)]
+pub struct Ledger {
+    path: Arc<PathBuf>,
+    seed: [u8; 32],
+    readers: SqlitePool,
+    writer: Option<writer::Writer>,
+}
+
+impl Ledger {
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The installation's random seed, which makes its schedule its own.
+    #[must_use]
+    pub fn seed(&self) -> [u8; 32] {
+        self.seed
+    }
+
+    /// Runs `statement` with others in one transaction and answers once it is durable.
+    async fn write<T, F>(&self, statement: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + 'static,
+    {
+        match &self.writer {
+            Some(writer) => writer.run(Box::new(statement)).await,
+            None => Err(LedgerError::ReadOnly {
+                path: self.path.as_ref().clone(),
+                detail: "it was opened for reading".to_owned(),
+            }),
+        }
+    }
+
+    fn error(&self, error: sqlx::Error) -> LedgerError {
+        LedgerError::from_sqlx(self.path.as_ref().clone(), error)
+    }
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Reads a time that we wrote ourselves; a text that is none counts as absent.
+fn time(text: Option<&str>) -> Option<Timestamp> {
+    text.and_then(|text| text.parse().ok())
+}

@@ -1,0 +1,274 @@
+//! Opening the ledger: making it, judging it, migrating it.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Executor as _, SqlitePool};
+
+use super::writer::Writer;
+use super::{FILE, Ledger, LedgerError};
+use crate::clock::stamp;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long we wait for another program (a person's `sqlite3`, a backup) to let go of the ledger.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Ledgers up to this size are checked whole at every start (about 50 ms per 10 MiB); larger ones only at their head.
+const CHECKED_WHOLE: u64 = 256 << 20;
+
+/// SQLite versions before this one can corrupt a WAL that two connections write (<https://sqlite.org/wal.html>).
+const SOUND_SQLITE: (u32, u32, u32) = (3, 51, 3);
+
+/// Connections that read.
+const READERS: u32 = 3;
+
+impl Ledger {
+    /// Opens the ledger of the state directory `directory` for writing; makes or migrates it where needed.
+    ///
+    /// The caller holds the lock on the state directory.
+    ///
+    /// # Errors
+    /// Every variant of [`LedgerError`] but `Missing` and `Older`; nothing was changed then.
+    pub async fn open(directory: &Path, now: Timestamp) -> Result<Self, LedgerError> {
+        let path = directory.join(FILE);
+        let fresh = prepare(directory, &path)?;
+        let failed = |error| LedgerError::from_sqlx(path.clone(), error);
+        let mut connection = options(&path).connect().await.map_err(failed)?;
+        assert_sound(&mut connection, &path).await?;
+        if !fresh {
+            check(&mut connection, &path).await?;
+        }
+        migrate(&mut connection, &path, fresh).await?;
+        let seed = seed(&mut connection, now).await.map_err(failed)?;
+        let path = Arc::new(path);
+        let readers = readers(&path).await?;
+        let writer = Writer::start(connection, Arc::clone(&path));
+        Ok(Self { path, seed, readers, writer: Some(writer) })
+    }
+
+    /// Opens it for reading only, beside a daemon or without one; never makes or migrates it.
+    ///
+    /// # Errors
+    /// `Missing`, `Older`, `Newer`, `Corrupt`, or what SQLite says.
+    pub async fn open_reading(directory: &Path) -> Result<Self, LedgerError> {
+        let path = directory.join(FILE);
+        refuse_missing(&path)?;
+        let readers = readers(&path).await?;
+        let failed = |error| LedgerError::from_sqlx(path.clone(), error);
+        let mut connection = readers.acquire().await.map_err(failed)?;
+        let found = applied(&mut connection).await.map_err(failed)?;
+        drop(connection);
+        require_version(&path, found)?;
+        let seed: Vec<u8> =
+            sqlx::query_scalar("SELECT seed FROM installation").fetch_one(&readers).await.map_err(failed)?;
+        let seed = seed.try_into().map_err(|_| corrupt(&path, "its seed is not of 32 bytes"))?;
+        Ok(Self { path: Arc::new(path), seed, readers, writer: None })
+    }
+
+    /// Opens it to leave a request for the daemon that holds the state directory: writes only rows of `requests`.
+    ///
+    /// # Errors
+    /// As [`Ledger::open_reading`].
+    pub async fn open_beside_daemon(directory: &Path) -> Result<Self, LedgerError> {
+        let mut ledger = Self::open_reading(directory).await?;
+        let connection = options(&ledger.path).connect().await.map_err(|error| ledger.error(error))?;
+        let writer = Writer::start(connection, Arc::clone(&ledger.path));
+        ledger.writer = Some(writer);
+        Ok(ledger)
+    }
+
+    /// Waits until everything written is durable and closes the connections (the last one checkpoints the WAL).
+    pub async fn close(self) {
+        self.readers.close().await;
+        if let Some(writer) = self.writer {
+            writer.close().await;
+        }
+    }
+}
+
+/// Makes the file where there is none, 0600 before SQLite sees it: its -wal and -shm inherit that. Answers whether it
+/// is new.
+fn prepare(directory: &Path, path: &Path) -> Result<bool, LedgerError> {
+    let size = path.metadata().map(|facts| facts.len());
+    match size {
+        Ok(size) if size > 0 => return Ok(false),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(LedgerError::ReadOnly { path: path.to_owned(), detail: error.to_string() });
+        }
+        _ => {}
+    }
+    let archived = std::fs::read_dir(directory.join("archive"))
+        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| holds_documents(&entry))));
+    if archived {
+        return Err(LedgerError::Vanished(path.to_owned()));
+    }
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .and_then(|_| File::open(directory)?.sync_all())
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::StorageFull => LedgerError::Full(path.to_owned()),
+            _ => LedgerError::ReadOnly { path: path.to_owned(), detail: error.to_string() },
+        })?;
+    Ok(true)
+}
+
+/// A platform's folder in the archive; those that begin with a dot, and the quarantine, hold no documents.
+fn holds_documents(entry: &std::fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let name = name.to_string_lossy();
+    !name.starts_with('.') && name != "quarantine"
+}
+
+fn refuse_missing(path: &Path) -> Result<(), LedgerError> {
+    match path.metadata() {
+        Ok(facts) if facts.len() > 0 => Ok(()),
+        Ok(_) => Err(LedgerError::Missing(path.to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(LedgerError::Missing(path.to_owned())),
+        Err(error) => Err(LedgerError::ReadOnly { path: path.to_owned(), detail: error.to_string() }),
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .pragma("mmap_size", "0")
+        .pragma("cache_size", "-4096")
+        .statement_cache_capacity(128)
+        .disable_statement_logging()
+}
+
+async fn readers(path: &Path) -> Result<SqlitePool, LedgerError> {
+    // No `journal_mode` here: only the writer sets it. `query_only`, not read-only: a WAL needs its -shm writable.
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .pragma("mmap_size", "0")
+        .pragma("cache_size", "-2048")
+        .pragma("query_only", "on")
+        .statement_cache_capacity(64)
+        .disable_statement_logging();
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .min_connections(0)
+        .idle_timeout(Duration::from_secs(60))
+        .acquire_timeout(Duration::from_secs(30))
+        .connect_with(options)
+        .await
+        .map_err(|error| LedgerError::from_sqlx(path.to_owned(), error))
+}
+
+async fn assert_sound(connection: &mut SqliteConnection, path: &Path) -> Result<(), LedgerError> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| LedgerError::from_sqlx(path.to_owned(), error))?;
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if found < SOUND_SQLITE {
+        let detail = format!("this build carries SQLite {version}, whose write-ahead log is not safe; rebuild it");
+        return Err(LedgerError::ReadOnly { path: path.to_owned(), detail });
+    }
+    Ok(())
+}
+
+/// Reads the whole file (the head of a large one) before anything is written into it.
+async fn check(connection: &mut SqliteConnection, path: &Path) -> Result<(), LedgerError> {
+    let failed = |error| LedgerError::from_sqlx(path.to_owned(), error);
+    let size = path.metadata().map_or(0, |facts| facts.len());
+    if size > CHECKED_WHOLE {
+        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sqlite_schema").fetch_one(connection).await.map_err(failed)?;
+        return Ok(());
+    }
+    let verdict: String =
+        sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await.map_err(failed)?;
+    if verdict == "ok" { Ok(()) } else { Err(corrupt(path, &verdict)) }
+}
+
+fn corrupt(path: &Path, detail: &str) -> LedgerError {
+    LedgerError::Corrupt { path: path.to_owned(), detail: detail.to_owned() }
+}
+
+fn known() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+fn require_version(path: &Path, found: i64) -> Result<(), LedgerError> {
+    let (path, known) = (path.to_owned(), known());
+    match found.cmp(&known) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Less => Err(LedgerError::Older { path, found, known }),
+        std::cmp::Ordering::Greater => Err(LedgerError::Newer { path, found, known }),
+    }
+}
+
+async fn migrate(connection: &mut SqliteConnection, path: &Path, fresh: bool) -> Result<(), LedgerError> {
+    let failed = |error| LedgerError::from_sqlx(path.to_owned(), error);
+    let found = applied(connection).await.map_err(failed)?;
+    match require_version(path, found) {
+        Ok(()) => return Ok(()),
+        Err(LedgerError::Older { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    if !fresh && found > 0 {
+        copy_aside(connection, path, found).await.map_err(failed)?;
+    }
+    MIGRATIONS.run_direct(None, connection, false).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
+            LedgerError::from_sqlx(path.to_owned(), error)
+        }
+        other => LedgerError::Other { path: path.to_owned(), source: sqlx::Error::Migrate(Box::new(other)) },
+    })
+}
+
+/// Number of the last migration applied; 0 where there is none.
+async fn applied(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    let tables: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '_sqlx_migrations'")
+            .fetch_one(&mut *connection)
+            .await?;
+    if tables == 0 {
+        return Ok(0);
+    }
+    sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations").fetch_one(connection).await
+}
+
+async fn copy_aside(connection: &mut SqliteConnection, path: &Path, found: i64) -> Result<(), sqlx::Error> {
+    let copy = PathBuf::from(format!("{}.before-{}", path.display(), found + 1));
+    if copy.exists() {
+        // A migration that failed has left it: it holds the same ledger, or an older state of it, and stays.
+        return Ok(());
+    }
+    sqlx::query("VACUUM INTO $1").bind(copy.display().to_string()).execute(connection).await?;
+    File::open(&copy).and_then(|file| file.sync_all()).map_err(sqlx::Error::Io)
+}
+
+/// The installation's seed, drawn at its birth.
+async fn seed(connection: &mut SqliteConnection, now: Timestamp) -> Result<[u8; 32], sqlx::Error> {
+    let mut fresh = [0_u8; 32];
+    getrandom::fill(&mut fresh).map_err(|error| sqlx::Error::Protocol(format!("no random numbers: {error}")))?;
+    connection
+        .execute(
+            sqlx::query("INSERT INTO installation (id, seed, created_at) VALUES (1, $1, $2) ON CONFLICT DO NOTHING")
+                .bind(fresh.to_vec())
+                .bind(stamp(now)),
+        )
+        .await?;
+    let kept: Vec<u8> = sqlx::query_scalar("SELECT seed FROM installation").fetch_one(connection).await?;
+    kept.try_into().map_err(|_| sqlx::Error::Protocol("the ledger's seed is not of 32 bytes".to_owned()))
+}
