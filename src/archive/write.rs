@@ -68,6 +68,10 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
 /// # Errors
 /// `AlreadyExists` where other bytes lie at `to`; otherwise what the system says.
 pub fn place(from: &Path, to: &Path) -> io::Result<()> {
+    // Adopted where it lies already: "the same bytes there" would otherwise remove the only copy.
+    if from == to {
+        return Ok(());
+    }
     match rename_new(from, to) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             if same_bytes(from, to)? {
@@ -137,6 +141,14 @@ mod tests {
         let (new, old) = (file(folder.path(), "new", b"bytes"), file(folder.path(), "old", b"bytes"));
         place(&new, &old).unwrap();
         assert!(!new.exists());
+    }
+
+    #[test]
+    fn a_file_already_in_its_place_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let only = file(folder.path(), "only", b"bytes");
+        place(&only, &only).unwrap();
+        assert_eq!(std::fs::read(&only).unwrap(), b"bytes");
     }
 
     #[test]

@@ -250,6 +250,21 @@ impl Ledger {
         Ok(row.as_ref().and_then(claimed))
     }
 
+    /// All claims that stand: at start, those of runs that died.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn claims(&self) -> Result<Vec<Claimed>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT id, documents.feed, remote_id, stem, attempts, interruptions, quarantine_sha256
+             FROM feeds JOIN documents ON documents.feed = feeds.feed WHERE state = 'fetching'",
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| self.error(error))?;
+        Ok(rows.iter().filter_map(claimed).collect())
+    }
+
     /// Records documents whose copies are durable, with their deliveries, in one commit (F5).
     ///
     /// # Errors

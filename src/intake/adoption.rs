@@ -1,0 +1,96 @@
+//! After a crash: what an earlier run left in the archive is taken up.
+//!
+//! A file whose content matches its sealed name, or that already bears its final name, is a document that had arrived:
+//! it is kept like any other. Everything else that was arriving goes to the quarantine, for it may be all that will
+//! ever come.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+
+use tokio::task::spawn_blocking;
+
+use super::reception::{measure, set_aside};
+use super::{Intake, IntakeError, Sealed};
+use crate::archive::layout;
+use crate::content::{self, MediaType};
+use crate::ledger::{Claimed, Ledger};
+
+/// What adoption found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Adopted {
+    /// Documents that had arrived whole: now stored.
+    pub documents: usize,
+    /// Remains moved to the quarantine.
+    pub remains: usize,
+}
+
+/// Takes up what earlier runs left. The caller holds the state directory, and no download runs yet.
+///
+/// # Errors
+/// When our disk or ledger fails.
+pub async fn adopt(intake: &Intake, ledger: &Ledger) -> Result<Adopted, IntakeError> {
+    let mut adopted = Adopted::default();
+    for path in incoming(&intake.root)? {
+        match claim_for(&path, ledger).await? {
+            Some((document, media_type)) => {
+                let (size, sha256) = blocking(&path, measure).await?;
+                intake.keep(Sealed { document, path, size, sha256, media_type }, None).await?;
+                adopted.documents += 1;
+            }
+            None => {
+                let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+                let root = intake.root.clone();
+                blocking(&path, move |path| set_aside(&root, path, &layout::safe_name(&name))).await?;
+                adopted.remains += 1;
+            }
+        }
+    }
+    for document in ledger.claims().await? {
+        if let Some((path, media_type)) = final_file(&intake.root, &document) {
+            let (size, sha256) = blocking(&path, measure).await?;
+            intake.keep(Sealed { document, path, size, sha256, media_type }, None).await?;
+            adopted.documents += 1;
+        }
+    }
+    Ok(adopted)
+}
+
+fn incoming(root: &Path) -> Result<Vec<PathBuf>, IntakeError> {
+    let folder = root.join(layout::INCOMING);
+    let failed = |source| IntakeError::Disk { path: folder.clone(), source };
+    std::fs::read_dir(&folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+        .map_err(failed)
+}
+
+/// The claim that the file at `path` fulfils: its name says whose it is, its content that it is whole.
+async fn claim_for(path: &Path, ledger: &Ledger) -> Result<Option<(Claimed, MediaType)>, IntakeError> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let Some((id, size, sha256)) = layout::parse_sealed(&name) else { return Ok(None) };
+    let Some(document) = ledger.claim_of(id).await? else { return Ok(None) };
+    let whole = blocking(path, move |path| {
+        if measure(path)? != (size, sha256) {
+            return Ok(None);
+        }
+        Ok(content::judge(BufReader::new(File::open(path)?), size)?.ok())
+    });
+    Ok(whole.await?.map(|media_type| (document, media_type)))
+}
+
+/// The file of a claimed document that had its final name when the run died, before its commit.
+fn final_file(root: &Path, document: &Claimed) -> Option<(PathBuf, MediaType)> {
+    MediaType::KEPT.into_iter().find_map(|media_type| {
+        let path = root.join(format!("{}.{}", document.stem, media_type.extension()));
+        path.symlink_metadata().is_ok_and(|facts| facts.is_file()).then_some((path, media_type))
+    })
+}
+
+async fn blocking<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> Result<T, IntakeError> {
+    let owned = path.to_owned();
+    let failed = |source| IntakeError::Disk { path: path.to_owned(), source };
+    spawn_blocking(move || work(&owned)).await.map_err(|error| failed(error.into()))?.map_err(failed)
+}

@@ -1,0 +1,97 @@
+//! From bytes to a fact: a body is received, checked, kept (or set aside), and recorded with its deliveries.
+//!
+//! The order, which survives any crash (F5): the temporary file bears the row's number; a body that has ended and
+//! passed its checks is renamed at once to a name that holds its size and SHA-256; then, in batches, files are synced,
+//! renamed to their stems, folders synced, and one commit says `stored`. After a crash [`adoption`] takes up every file
+//! whose content matches its name.
+
+mod adoption;
+mod keeper;
+mod reception;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+pub use adoption::{Adopted, adopt};
+pub use keeper::Sealed;
+pub use reception::{Reception, Verdict};
+
+use crate::archive::{layout, write};
+use crate::clock::Clock;
+use crate::config::Target;
+use crate::ledger::{Claimed, Ledger, LedgerError};
+
+/// Our own disk or ledger failed: nothing counts against the document, and the poll ends.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The archive could not be written.
+    #[error("cannot write {}", path.display())]
+    Disk {
+        /// What could not be written.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The ledger could not be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The daemon stops.
+    #[error("the daemon is stopping")]
+    Stopping,
+}
+
+/// What all downloads share on their way in.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    root: Arc<PathBuf>,
+    keeper: keeper::Keeper,
+}
+
+impl Intake {
+    /// Makes the archive's own folders below the state directory `root` and starts the task that keeps documents.
+    /// When `stopping` turns true, a keeper that waits for the ledger gives up (the files are adopted at next start).
+    ///
+    /// # Errors
+    /// When the folders cannot be made.
+    pub fn start(
+        root: &Path,
+        ledger: Ledger,
+        clock: Arc<dyn Clock>,
+        targets: Arc<[Target]>,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<Self, IntakeError> {
+        for folder in [layout::INCOMING, layout::QUARANTINE] {
+            write::make_folders(root, Path::new(folder), 0o700)
+                .map_err(|source| IntakeError::Disk { path: root.join(folder), source })?;
+        }
+        let root = Arc::new(root.to_owned());
+        let keeper = keeper::Keeper::start(Arc::clone(&root), ledger, clock, targets, stopping);
+        Ok(Self { root, keeper })
+    }
+
+    /// Begins to receive the body of a claimed document, of at most `limit` bytes.
+    #[must_use]
+    pub fn receive(&self, document: &Claimed, limit: u64) -> Reception {
+        Reception::new(Arc::clone(&self.root), document, limit)
+    }
+
+    /// Takes what an operator accepts, though the checks refused it: the file at `path` (relative to the state
+    /// directory) becomes the document.
+    ///
+    /// # Errors
+    /// When the file cannot be read or kept.
+    pub async fn accept(&self, document: &Claimed, path: &str) -> Result<(), IntakeError> {
+        let sealed = reception::reseal(Arc::clone(&self.root), document.clone(), self.root.join(path)).await?;
+        self.keep(sealed, None).await
+    }
+
+    /// Makes a sealed document durable and records it; answers once the ledger says `stored`.
+    ///
+    /// # Errors
+    /// When our disk fails, or the daemon stops first.
+    pub async fn keep(&self, sealed: Sealed, poll: Option<i64>) -> Result<(), IntakeError> {
+        self.keeper.keep(sealed, poll).await
+    }
+}

@@ -1,0 +1,250 @@
+//! One body arriving: counted, hashed, written, judged.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use tokio::task::spawn_blocking;
+
+use super::{IntakeError, Sealed};
+use crate::archive::layout::{self, hex};
+use crate::archive::write;
+use crate::content::{self, MediaType, NotAReturn};
+use crate::ledger::Claimed;
+
+/// Bodies up to this size never leave memory before they have ended: most returns are smaller.
+const SPILL: usize = 64 << 10;
+
+/// What came of a body that has ended.
+#[derive(Debug)]
+pub enum Verdict {
+    /// A return: sealed, ready to be kept.
+    Return(Sealed),
+    /// None: set aside in the quarantine.
+    Refused {
+        /// Why.
+        reason: NotAReturn,
+        /// Where the bytes lie, relative to the state directory.
+        path: String,
+        /// Their SHA-256.
+        sha256: String,
+    },
+}
+
+/// A body that does not fit in `max_document`.
+#[derive(Debug, thiserror::Error)]
+#[error("the document is larger than max_document ({limit} bytes)")]
+pub struct TooLarge {
+    /// The limit, in bytes.
+    pub limit: u64,
+}
+
+/// A body on its way in.
+#[derive(Debug)]
+pub struct Reception {
+    root: Arc<PathBuf>,
+    document: Claimed,
+    limit: u64,
+    size: u64,
+    buffer: Vec<u8>,
+    spilled: Option<Spilled>,
+}
+
+/// The part of a body that is in its temporary file.
+#[derive(Debug)]
+struct Spilled {
+    path: PathBuf,
+    file: File,
+    hash: Sha256,
+}
+
+impl Reception {
+    pub(super) fn new(root: Arc<PathBuf>, document: &Claimed, limit: u64) -> Self {
+        Self { root, document: document.clone(), limit, size: 0, buffer: Vec::new(), spilled: None }
+    }
+
+    /// Bytes received so far.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether `more` bytes would still fit.
+    ///
+    /// # Errors
+    /// [`TooLarge`], naming the limit.
+    pub fn admit(&self, more: u64) -> Result<(), TooLarge> {
+        if self.size.saturating_add(more) > self.limit { Err(TooLarge { limit: self.limit }) } else { Ok(()) }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn push(&mut self, chunk: &[u8]) -> Result<(), IntakeError> {
+        self.size += chunk.len() as u64;
+        self.buffer.extend_from_slice(chunk);
+        if self.buffer.len() < SPILL {
+            return Ok(());
+        }
+        let (buffer, spilled) = (std::mem::take(&mut self.buffer), self.spilled.take());
+        let path = self.temporary();
+        let failed = disk(&path);
+        let spill = spawn_blocking(move || spill(spilled, path, buffer)).await.map_err(|e| failed(e.into()))?;
+        let (spilled, buffer) = spill.map_err(disk(&self.temporary()))?;
+        self.spilled = Some(spilled);
+        self.buffer = buffer;
+        Ok(())
+    }
+
+    /// The body has ended: judges it, and seals it or sets it aside.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn finish(self) -> Result<Verdict, IntakeError> {
+        let path = self.temporary();
+        let failed = disk(&path);
+        let verdict = spawn_blocking(move || finish(self)).await.map_err(|error| failed(error.into()))?;
+        verdict.map_err(disk(&path))
+    }
+
+    /// The body broke off: what has arrived goes to the quarantine, for it may be all that will ever come.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn abandon(self) -> Result<(), IntakeError> {
+        let Some(spilled) = self.spilled else { return Ok(()) };
+        let (root, document) = (self.root, self.document);
+        let path = spilled.path;
+        let failed = disk(&path);
+        let moved = spawn_blocking({
+            let path = path.clone();
+            move || set_aside(&root, &path, &partial_name(&document))
+        });
+        moved.await.map_err(|error| failed(error.into()))?.map(drop).map_err(disk(&path))
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.root.join(layout::INCOMING).join(format!("{}.part", self.document.id))
+    }
+}
+
+fn disk(path: &Path) -> impl Fn(io::Error) -> IntakeError + use<> {
+    let path = path.to_owned();
+    move |source| IntakeError::Disk { path: path.clone(), source }
+}
+
+/// Writes `buffer` to the temporary file and gives it back, empty, to be filled again.
+fn spill(spilled: Option<Spilled>, path: PathBuf, mut buffer: Vec<u8>) -> io::Result<(Spilled, Vec<u8>)> {
+    let mut spilled = match spilled {
+        Some(spilled) => spilled,
+        None => Spilled { file: write::create(&path)?, path, hash: Sha256::new() },
+    };
+    spilled.hash.update(&buffer);
+    spilled.file.write_all(&buffer)?;
+    buffer.clear();
+    Ok((spilled, buffer))
+}
+
+fn finish(reception: Reception) -> io::Result<Verdict> {
+    let temporary = reception.temporary();
+    let Reception { root, document, size, buffer, spilled, .. } = reception;
+    // A body that never left memory is judged there; a larger one is read back from its file.
+    let (judgement, spilled) = match spilled {
+        None => {
+            let judgement = content::judge(Cursor::new(&buffer), size)?;
+            (judgement, spill(None, temporary, buffer)?.0)
+        }
+        Some(spilled) => {
+            let mut spilled = spill(Some(spilled), temporary, buffer)?.0;
+            spilled.file.rewind()?;
+            (content::judge(BufReader::with_capacity(SPILL, &spilled.file), size)?, spilled)
+        }
+    };
+    let sha256 = hex(&spilled.hash.finalize());
+    match judgement {
+        Ok(media_type) => seal(&root, document, &spilled.path, size, sha256, media_type).map(Verdict::Return),
+        Err(reason) => {
+            let name = format!("{}.{}", partial_stem(&document), &sha256[..16]);
+            let path = set_aside(&root, &spilled.path, &name)?;
+            Ok(Verdict::Refused { reason, path, sha256 })
+        }
+    }
+}
+
+/// Renames a checked body to the name that tells what it is: from here on a crash loses nothing.
+fn seal(
+    root: &Path,
+    document: Claimed,
+    temporary: &Path,
+    size: u64,
+    sha256: String,
+    media_type: MediaType,
+) -> io::Result<Sealed> {
+    let path = root.join(layout::INCOMING).join(layout::sealed_name(document.id, size, &sha256));
+    std::fs::rename(temporary, &path)?;
+    Ok(Sealed { document, path, size, sha256, media_type })
+}
+
+/// Seals the file at `path` as `document`, whatever the checks say of it.
+pub(super) async fn reseal(root: Arc<PathBuf>, document: Claimed, path: PathBuf) -> Result<Sealed, IntakeError> {
+    let failed = disk(&path);
+    let sealed = spawn_blocking({
+        let path = path.clone();
+        move || {
+            let (size, sha256) = measure(&path)?;
+            let media_type = match content::judge(BufReader::new(File::open(&path)?), size)? {
+                Ok(media_type) => media_type,
+                Err(_) => MediaType::Binary,
+            };
+            seal(&root, document, &path, size, sha256, media_type)
+        }
+    });
+    sealed.await.map_err(|error| failed(error.into()))?.map_err(disk(&path))
+}
+
+/// Size and SHA-256 of a file.
+pub(super) fn measure(path: &Path) -> io::Result<(u64, String)> {
+    let mut hash = Sha256::new();
+    let mut file = BufReader::with_capacity(SPILL, File::open(path)?);
+    let mut size = 0;
+    loop {
+        let chunk = io::BufRead::fill_buf(&mut file)?;
+        if chunk.is_empty() {
+            return Ok((size, hex(&hash.finalize())));
+        }
+        hash.update(chunk);
+        let count = chunk.len();
+        size += count as u64;
+        io::BufRead::consume(&mut file, count);
+    }
+}
+
+/// Moves a file to the quarantine under `name` (or a numbered variant: nothing there is ever replaced), durably.
+/// Answers its path relative to the state directory.
+pub(super) fn set_aside(root: &Path, file: &Path, name: &str) -> io::Result<String> {
+    write::sync_file(file)?;
+    let folder = root.join(layout::QUARANTINE);
+    for number in 0..1000 {
+        let name = if number == 0 { name.to_owned() } else { format!("{name}.{number}") };
+        match write::place(file, &folder.join(&name)) {
+            Ok(()) => {
+                write::sync_folder(&folder)?;
+                return Ok(format!("{}/{name}", layout::QUARANTINE));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other(format!("{} holds a thousand files named {name}; clear it", folder.display())))
+}
+
+fn partial_stem(document: &Claimed) -> String {
+    layout::safe_name(&format!("{}.{}", document.feed.as_str().replace('/', "."), document.remote_id))
+}
+
+fn partial_name(document: &Claimed) -> String {
+    format!("{}.part", partial_stem(document))
+}
