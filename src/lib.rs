@@ -18,4 +18,5 @@ pub mod clock;
 pub mod feed;
 pub mod ledger;
 pub mod log;
+pub mod schedule;
 pub mod state;
