@@ -15,6 +15,7 @@
 
 pub mod archive;
 pub mod clock;
+pub mod config;
 pub mod feed;
 pub mod ledger;
 pub mod log;
