@@ -1,0 +1,202 @@
+//! The HTTP client of one identity at one origin. It follows no redirect, uses no proxy but the configured one, asks
+//! for no compression, and limits every wait.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::HttpError;
+
+/// Longest wait for a connection, its TLS handshake included.
+const CONNECT: Duration = Duration::from_secs(10);
+/// A transfer slower than this for a whole time limit counts as standing still, in bytes per second.
+const SLOWEST: u64 = 1024;
+/// An idle connection is closed after this.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// How a platform is reached.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Scheme, host and port: the only origin this client talks to.
+    pub origin: String,
+    /// Whether that is this machine: then no proxy, and plain HTTP is allowed.
+    pub loopback: bool,
+    /// `http://host:port` of a proxy.
+    pub proxy: Option<String>,
+    /// Hosts reached without it.
+    pub no_proxy: Vec<String>,
+    /// To the first byte, and for any stretch under 1 KiB/s.
+    pub timeout: Duration,
+    /// Connections kept open between requests.
+    pub keep_alive: usize,
+}
+
+/// A client bound to one origin.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: reqwest::Client,
+    origin: String,
+    host: String,
+    timeout: Duration,
+}
+
+impl Client {
+    /// Makes a client that shows the certificate in `tls` to `route.origin` and to nobody else.
+    ///
+    /// # Errors
+    /// [`HttpError::Setup`] names what cannot be used.
+    pub fn new(tls: rustls::ClientConfig, route: &Route) -> Result<Self, HttpError> {
+        let setup = |error: reqwest::Error| HttpError::Setup(error.to_string());
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(!route.loopback)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .pool_max_idle_per_host(route.keep_alive)
+            .pool_idle_timeout(IDLE)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(30))
+            .user_agent(concat!("vaguemestre/", env!("CARGO_PKG_VERSION")));
+        if let Some(proxy) = route.proxy.as_ref().filter(|_| !route.loopback) {
+            let except = reqwest::NoProxy::from_string(&route.no_proxy.join(","));
+            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(setup)?.no_proxy(except));
+        }
+        let host = route.origin.split_once("://").map_or(route.origin.as_str(), |(_, host)| host).to_owned();
+        Ok(Self {
+            inner: builder.build().map_err(setup)?,
+            origin: route.origin.clone(),
+            host,
+            timeout: route.timeout,
+        })
+    }
+
+    /// GETs `url`, which must be of this client's origin. Answers once the headers have come.
+    ///
+    /// # Errors
+    /// How far it came; an answer of any status is none.
+    pub async fn get(&self, url: &str, accept: &'static str) -> Result<Answer, HttpError> {
+        let within = url.strip_prefix(&self.origin).is_some_and(|rest| rest.starts_with('/'));
+        if !within {
+            return Err(HttpError::Setup(format!("{url} is not of {}: nothing was sent", self.origin)));
+        }
+        let request = self.inner.get(url).header(ACCEPT, accept).send();
+        // Connecting has its own limit: the wait for the first byte begins after it at the latest.
+        match timeout(CONNECT + self.timeout, request).await {
+            Err(_) => Err(HttpError::NoAnswer { host: self.host.clone(), seconds: self.timeout.as_secs() }),
+            Ok(Err(error)) => Err(HttpError::classify(&self.host, &error, 0)),
+            Ok(Ok(response)) => Ok(Answer {
+                status: response.status().as_u16(),
+                headers: response.headers().clone(),
+                body: Body {
+                    host: self.host.clone(),
+                    limit: self.timeout,
+                    stretch: Stretch { since: Instant::now(), bytes: 0 },
+                    received: 0,
+                    response,
+                },
+            }),
+        }
+    }
+}
+
+/// An answer whose headers have come.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    headers: HeaderMap,
+    /// Its body, yet to be read.
+    pub body: Body,
+}
+
+impl Answer {
+    /// Seconds the server asks us to wait, as a number or as a date read against its own `Date` (RFC 9110, §10.2.3).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if let Ok(seconds) = text.parse::<u64>() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
+        let now = date(self.headers.get(reqwest::header::DATE)?.to_str().ok()?)?;
+        Duration::try_from(date(text)?.duration_since(now)).ok()
+    }
+
+    /// A content coding that was not asked for: the bytes are not those of the document.
+    #[must_use]
+    pub fn content_encoding(&self) -> Option<&str> {
+        let coding = self.headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("unreadable");
+        (!coding.eq_ignore_ascii_case("identity")).then_some(coding)
+    }
+
+    /// The length the server announced, in bytes.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.body.response.content_length()
+    }
+
+    /// Where a redirect points: never followed, but named to the operator.
+    #[must_use]
+    pub fn location(&self) -> Option<&str> {
+        self.headers.get(reqwest::header::LOCATION)?.to_str().ok()
+    }
+}
+
+/// A body on its way.
+#[derive(Debug)]
+pub struct Body {
+    host: String,
+    limit: Duration,
+    stretch: Stretch,
+    received: u64,
+    response: reqwest::Response,
+}
+
+/// The stretch of time over which the present rate is judged.
+#[derive(Debug)]
+struct Stretch {
+    since: Instant,
+    bytes: u64,
+}
+
+impl Body {
+    /// The next bytes; `None` at the end, which the server has marked as one.
+    ///
+    /// # Errors
+    /// `Stalled` or `Broken`.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
+        match timeout_at(self.stretch.since + self.limit, self.response.chunk()).await {
+            Err(_) => Err(HttpError::Stalled { host: self.host.clone(), bytes: self.received }),
+            Ok(Err(error)) => Err(HttpError::classify(&self.host, &error, self.received)),
+            Ok(Ok(None)) => Ok(None),
+            Ok(Ok(Some(chunk))) => {
+                self.received += chunk.len() as u64;
+                self.stretch.bytes += chunk.len() as u64;
+                if self.stretch.bytes >= SLOWEST * self.limit.as_secs().max(1) {
+                    self.stretch = Stretch { since: Instant::now(), bytes: 0 };
+                }
+                Ok(Some(chunk))
+            }
+        }
+    }
+
+    /// Reads the whole body, if it has at most `limit` bytes; `None` where it has more.
+    ///
+    /// # Errors
+    /// `Stalled` or `Broken`.
+    pub async fn read(&mut self, limit: usize) -> Result<Option<Vec<u8>>, HttpError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.next().await? {
+            if bytes.len() + chunk.len() > limit {
+                return Ok(None);
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some(bytes))
+    }
+}

@@ -1,0 +1,125 @@
+//! What can happen to a request, told by how far it came.
+
+use std::error::Error as _;
+
+use rustls::AlertDescription;
+
+use super::verifier;
+
+/// A request that brought no whole answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// No connection was made: the request has not left.
+    #[error("no connection to {host}: {detail}")]
+    Unreachable {
+        /// The host, or the proxy before it.
+        host: String,
+        /// What the system says.
+        detail: String,
+    },
+    /// The server's certificate is not one we trust: the request has not left.
+    #[error("{host} shows a certificate that this machine does not trust ({detail})")]
+    UntrustedServer {
+        /// The host.
+        host: String,
+        /// Who issued its certificate, where that is what is unknown.
+        issuer: Option<String>,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The server refused us at the TLS level, by an alert.
+    #[error("{host} refused the connection (TLS alert {alert:?})")]
+    Refused {
+        /// The host.
+        host: String,
+        /// The alert (RFC 8446, §6.2).
+        alert: AlertDescription,
+    },
+    /// Nothing came within the time limit.
+    #[error("{host} did not answer within {seconds} s")]
+    NoAnswer {
+        /// The host.
+        host: String,
+        /// The limit, in seconds.
+        seconds: u64,
+    },
+    /// The transfer stood still, or crept under 1 KiB/s, for as long as the time limit.
+    #[error("the transfer from {host} stood still after {bytes} bytes")]
+    Stalled {
+        /// The host.
+        host: String,
+        /// Bytes of the body received.
+        bytes: u64,
+    },
+    /// The connection broke before the answer was whole.
+    #[error("the connection to {host} broke after {bytes} bytes: {detail}")]
+    Broken {
+        /// The host.
+        host: String,
+        /// Bytes of the body received.
+        bytes: u64,
+        /// What the system says.
+        detail: String,
+    },
+    /// The client could not be made (a proxy's address, a certificate that TLS cannot use).
+    #[error("the HTTP client cannot be set up: {0}")]
+    Setup(String),
+}
+
+impl HttpError {
+    /// Tells what `error`, which met no whole answer, means.
+    pub(super) fn classify(host: &str, error: &reqwest::Error, bytes: u64) -> Self {
+        let host = host.to_owned();
+        if let Some(tls) = find::<rustls::Error>(error) {
+            match tls {
+                rustls::Error::AlertReceived(alert) => return Self::Refused { host, alert: *alert },
+                rustls::Error::InvalidCertificate(fault) => {
+                    let issuer = verifier::unknown_issuer(tls).map(str::to_owned);
+                    return Self::UntrustedServer { host, issuer, detail: format!("{fault}") };
+                }
+                _ => {}
+            }
+        }
+        let detail = innermost(error);
+        if error.is_connect() || error.is_builder() {
+            Self::Unreachable { host, detail }
+        } else {
+            Self::Broken { host, bytes, detail }
+        }
+    }
+
+    /// Whether the request never left, so that giving it again asks nothing twice.
+    #[must_use]
+    pub fn never_left(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
+
+/// The cause of type `T` in the chain of `error`; an `io::Error` hides its own inside.
+fn find<'e, T: std::error::Error + 'static>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && let Some(inner) = io.get_ref()
+            && let Some(found) = find::<T>(inner)
+        {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The last cause says what happened; those before it only that a request failed.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = cause.to_string();
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,9 @@
+//! How platforms are called: one client per identity and origin, with limits on time and size, and no redirects.
+
+pub mod client;
+pub mod error;
+pub mod reattempt;
+pub mod verifier;
+
+pub use client::{Answer, Body, Client, Route};
+pub use error::HttpError;
