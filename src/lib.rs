@@ -16,6 +16,7 @@
 pub mod archive;
 pub mod clock;
 pub mod config;
+pub mod content;
 pub mod feed;
 pub mod ledger;
 pub mod log;
