@@ -18,6 +18,8 @@ pub mod clock;
 pub mod config;
 pub mod content;
 pub mod feed;
+pub mod http;
+pub mod identity;
 pub mod ledger;
 pub mod log;
 pub mod schedule;
