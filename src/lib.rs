@@ -16,10 +16,12 @@
 pub mod archive;
 pub mod clock;
 pub mod config;
+pub mod connector;
 pub mod content;
 pub mod feed;
 pub mod http;
 pub mod identity;
+pub mod intake;
 pub mod ledger;
 pub mod log;
 pub mod schedule;

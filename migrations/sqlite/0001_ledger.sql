@@ -24,6 +24,7 @@ CREATE TABLE feeds (
     siren                   TEXT NOT NULL,
     kind                    TEXT NOT NULL,
     configured              INTEGER NOT NULL DEFAULT 1,
+    first_listed_at         TEXT,               -- its first listing was recorded whole
     last_listed_at          TEXT,
     last_listed_boot_id     TEXT,               -- boot clock at that moment, for when the wall clock is set
     last_listed_boot_ms     INTEGER,
@@ -90,6 +91,8 @@ CREATE TABLE documents (
     UNIQUE (feed, remote_id)
 );
 CREATE INDEX documents_state ON documents (feed, state, id);
+-- Documents that may be fetched: those never interrupted first, so that one that hangs never keeps the others waiting.
+CREATE INDEX documents_queue ON documents (feed, interruptions, id) WHERE state IN ('listed', 'fetching', 'failed');
 
 CREATE TABLE deliveries (
     id              INTEGER PRIMARY KEY,    -- grows in the order of storing

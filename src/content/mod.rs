@@ -37,6 +37,9 @@ pub enum MediaType {
 }
 
 impl MediaType {
+    /// Those that a kept document may have.
+    pub const KEPT: [Self; 4] = [Self::Xml, Self::Pdf, Self::Zip, Self::Binary];
+
     /// The media type's registered name, e.g. `application/xml`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

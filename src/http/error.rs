@@ -74,7 +74,7 @@ impl HttpError {
             match tls {
                 rustls::Error::AlertReceived(alert) => return Self::Refused { host, alert: *alert },
                 rustls::Error::InvalidCertificate(fault) => {
-                    let issuer = verifier::unknown_issuer(tls).map(str::to_owned);
+                    let issuer = verifier::server_issuer(error).map(str::to_owned);
                     return Self::UntrustedServer { host, issuer, detail: format!("{fault}") };
                 }
                 _ => {}

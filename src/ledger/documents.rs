@@ -22,9 +22,14 @@ pub struct Recorded {
     pub held: u64,
 }
 
+/// A place in the order of fetching: interruptions, row.
+pub type Cursor = (i64, i64);
+
 /// A document that may be fetched.
 #[derive(Clone, Debug)]
 pub struct Open {
+    /// Its place in the order of fetching.
+    pub cursor: Cursor,
     /// Its row.
     pub id: i64,
     /// The platform's name for it.
@@ -159,11 +164,25 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Recorded, LedgerError> {
         let mut total = Recorded::default();
-        for share in ids.chunks(SHARE) {
+        let shares = if ids.is_empty() { vec![ids] } else { ids.chunks(SHARE).collect() };
+        let last = shares.len() - 1;
+        for (number, share) in shares.into_iter().enumerate() {
             let (feed, share) = (feed.clone(), share.to_vec());
             let state = if skip { DocumentState::Skipped } else { DocumentState::Listed };
             let part = self
-                .write(move |c| Box::pin(async move { record(c, &feed, &share, state, &stamp(now)).await }))
+                .write(move |c| {
+                    Box::pin(async move {
+                        let part = record(c, &feed, &share, state, &stamp(now)).await?;
+                        if number == last {
+                            sqlx::query("UPDATE feeds SET first_listed_at = coalesce(first_listed_at, $1) WHERE feed = $2")
+                                .bind(stamp(now))
+                                .bind(feed.as_str())
+                                .execute(c)
+                                .await?;
+                        }
+                        Ok(part)
+                    })
+                })
                 .await?;
             total.new += part.new;
             total.held += part.held;
@@ -171,8 +190,8 @@ impl Ledger {
         Ok(total)
     }
 
-    /// Documents of `feed` that may be fetched at `now`, in the order they were listed, after row `after`.
-    /// Those that this run has claimed are its own affair and not among them.
+    /// Documents of `feed` that may be fetched at `now`, after `after`: those never interrupted first, else in the order
+    /// they were listed. Those that this run has claimed are its own affair and not among them.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -181,24 +200,29 @@ impl Ledger {
         feed: &FeedName,
         run: &str,
         now: Timestamp,
-        after: i64,
+        after: Cursor,
         limit: u32,
     ) -> Result<Vec<Open>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT id, remote_id FROM documents
-             WHERE feed = $1 AND id > $2 AND (state = 'listed' OR (state = 'failed' AND next_try_at <= $3)
-                 OR (state = 'fetching' AND claimed_by <> $4))
-             ORDER BY id LIMIT $5",
+            "SELECT id, remote_id, interruptions FROM documents
+             WHERE feed = $1 AND state IN ('listed', 'fetching', 'failed') AND (interruptions, id) > ($2, $3)
+                 AND (state = 'listed' OR (state = 'failed' AND next_try_at <= $4)
+                     OR (state = 'fetching' AND claimed_by <> $5))
+             ORDER BY interruptions, id LIMIT $6",
         )
         .bind(feed.as_str())
-        .bind(after)
+        .bind(after.0)
+        .bind(after.1)
         .bind(stamp(now))
         .bind(run)
         .bind(limit)
         .fetch_all(&self.readers)
         .await
         .map_err(|error| self.error(error))?;
-        Ok(rows.iter().map(|row| Open { id: row.get(0), remote_id: row.get(1) }).collect())
+        Ok(rows
+            .iter()
+            .map(|row| Open { id: row.get(0), remote_id: row.get(1), cursor: (row.get(2), row.get(0)) })
+            .collect())
     }
 
     /// Claims a document with the place of its copy, in one statement, before its download leaves. A claim of a run

@@ -39,6 +39,8 @@ pub struct Due {
     pub resume_at: Option<Timestamp>,
     /// Start of its last listing, by the wall and the boot clock.
     pub last_listed: Option<(Timestamp, BootTime)>,
+    /// Whether a listing was ever recorded whole.
+    pub listed_before: bool,
 }
 
 /// What a claim of a listing writes, before the request leaves (F1).
@@ -111,7 +113,8 @@ impl Ledger {
     /// When the ledger fails.
     pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Due>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id, last_listed_boot_ms FROM feeds
+            "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id, last_listed_boot_ms,
+                    first_listed_at IS NOT NULL FROM feeds
              WHERE (next_poll_at <= $1 OR resume_at <= $1) AND configured = 1 AND claimed_by IS NULL
              ORDER BY CASE WHEN resume_at < next_poll_at THEN resume_at ELSE next_poll_at END LIMIT $2",
         )
@@ -129,7 +132,8 @@ impl Ledger {
     /// When the ledger fails.
     pub async fn feed(&self, feed: &FeedName) -> Result<Option<Due>, LedgerError> {
         let row = sqlx::query(
-            "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id, last_listed_boot_ms FROM feeds
+            "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id, last_listed_boot_ms,
+                    first_listed_at IS NOT NULL FROM feeds
              WHERE feed = $1 AND configured = 1 AND claimed_by IS NULL",
         )
         .bind(feed.as_str())
@@ -145,7 +149,8 @@ impl Ledger {
     /// When the ledger fails.
     pub async fn out_of_time(&self, now: Timestamp, plausible: Timestamp) -> Result<Vec<Due>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id, last_listed_boot_ms FROM feeds
+            "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id, last_listed_boot_ms,
+                    first_listed_at IS NOT NULL FROM feeds
              WHERE (next_poll_at <= $1 OR next_poll_at > $2) AND configured = 1 AND claimed_by IS NULL",
         )
         .bind(stamp(now))
@@ -498,6 +503,7 @@ fn due(row: &SqliteRow) -> Option<Due> {
         planned: time(Some(row.get::<&str, _>(1)))?,
         resume_at: time(row.get::<Option<&str>, _>(2)),
         last_listed: listed.map(|listed| (listed, boot)),
+        listed_before: row.get::<i64, _>(6) != 0,
     })
 }
 

@@ -27,7 +27,7 @@ use sqlx::sqlite::SqliteConnection;
 pub use accounts::{AccountRow, CertificateFacts};
 pub use actions::Action;
 pub use deliveries::{Backlog, Pending, Settled};
-pub use documents::{Claimed, Condition, DocumentRow, Filter, Kept, Open, Recorded, Refusal, StateCount};
+pub use documents::{Claimed, Condition, Cursor, DocumentRow, Filter, Kept, Open, Recorded, Refusal, StateCount};
 pub use error::LedgerError;
 pub use feeds::{ClaimTerms, Due, FeedIdentity, FeedRow, HealthChange, Registration};
 pub use polls::{Outcome, PollEnd};

@@ -1,0 +1,101 @@
+//! FAST over REST (guide v3.4, §2.6), with the account's certificate.
+
+use bytes::{Bytes, BytesMut};
+
+use super::listing;
+use super::refusal::{self, Asked};
+use crate::connector::{Connector, ConnectorError, Download, Listing};
+use crate::content::platform_error;
+use crate::feed::Kind;
+use crate::http::{Client, HttpError, reattempt};
+
+/// The interface, below the platform's address.
+const BASE: &str = "/parapheur-ws/rest/v1/documents/v2";
+/// Bytes of a listing that are read: a million ids have about ten million.
+const LARGEST_LISTING: usize = 32 << 20;
+
+/// One account over REST.
+#[derive(Debug)]
+pub struct Rest {
+    client: Client,
+    base_url: String,
+    siren: String,
+}
+
+impl Rest {
+    /// The account `siren` at `base_url`, called through `client`, which holds its certificate.
+    #[must_use]
+    pub fn new(client: Client, base_url: &str, siren: &str) -> Self {
+        Self { client, base_url: format!("{base_url}{BASE}"), siren: siren.to_owned() }
+    }
+}
+
+/// The platform's word for a kind, in its addresses (§2.6.10–2.6.15).
+const fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Acquittements => "ack",
+        Kind::PesRetour => "pes-retour",
+        Kind::Chorus => "chorus",
+    }
+}
+
+impl Connector for Rest {
+    async fn list(&self, kind: Kind) -> Result<Listing, ConnectorError> {
+        let url = format!("{}/{}/{}/remaining", self.base_url, self.siren, word(kind));
+        let mut answer = self.client.get(&url, "application/json").await?;
+        if answer.status != 200 {
+            return Err(refusal::of_status(answer, Asked::List).await);
+        }
+        let not_a_listing = |detail: String| ConnectorError::NotAListing { detail };
+        let body = answer.body.read(LARGEST_LISTING).await?;
+        let body = body.ok_or_else(|| not_a_listing(format!("it is larger than {} MiB", LARGEST_LISTING >> 20)))?;
+        if let Some(error) = platform_error(&body) {
+            return Err(refusal::of_platform_error(&error, 200, Asked::List));
+        }
+        listing::parse(&body).map_err(not_a_listing)
+    }
+
+    async fn fetch(&self, kind: Kind, remote_id: &str) -> Result<Download, ConnectorError> {
+        let url = format!("{}/{remote_id}/{}/download", self.base_url, word(kind));
+        let mut answer = reattempt::until_connected(|| self.client.get(&url, "*/*")).await?;
+        if answer.status != 200 {
+            return Err(refusal::of_status(answer, Asked::Document).await);
+        }
+        if let Some(coding) = answer.content_encoding() {
+            let detail = format!("the document came with content coding «{coding}», which was not asked for");
+            return Err(ConnectorError::Answered { detail });
+        }
+        let length = answer.length();
+        let head = answer.body.next().await?;
+        if !head.as_ref().is_some_and(|head| may_be_json(head)) {
+            return Ok(Download { head, rest: answer.body, length });
+        }
+        // The platform's error object can come with status 200 in place of the document: read it before believing.
+        let (head, whole) = read_ahead(head, &mut answer.body).await?;
+        match platform_error(&head).filter(|_| whole) {
+            Some(error) if !is_left_to_intake(&error) => Err(refusal::of_platform_error(&error, 200, Asked::Document)),
+            _ => Ok(Download { head: Some(head), rest: answer.body, length }),
+        }
+    }
+}
+
+fn may_be_json(head: &[u8]) -> bool {
+    head.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|&byte| byte == b'{')
+}
+
+/// An error object that neither denies the document nor us is set aside by the intake, like any body that is no return.
+fn is_left_to_intake(error: &crate::content::PlatformError) -> bool {
+    matches!(refusal::of_platform_error(error, 200, Asked::Document), ConnectorError::Answered { .. })
+}
+
+/// Up to [`refusal::READ`] bytes of the body, and whether that is all of it.
+async fn read_ahead(head: Option<Bytes>, body: &mut crate::http::Body) -> Result<(Bytes, bool), HttpError> {
+    let mut read = BytesMut::from(head.as_deref().unwrap_or_default());
+    while read.len() < refusal::READ {
+        match body.next().await? {
+            Some(chunk) => read.extend_from_slice(&chunk),
+            None => return Ok((read.freeze(), true)),
+        }
+    }
+    Ok((read.freeze(), false))
+}
