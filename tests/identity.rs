@@ -1,20 +1,16 @@
-//! Certificates are judged before any platform is asked: what can never work is named with its remedy, the rest is
-//! said in good time, and a server of an unknown authority is called by its issuer's name.
+//! Certificates are judged before any platform is asked: what can never work is named with its remedy, and the rest
+//! is said in good time.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking; the exemption does not reach helpers")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::crypto::ring::default_provider;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConnection, DistinguishedName, RootCertStore, ServerConfig, ServerConnection};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::SecretString;
 use tempfile::TempDir;
-use vaguemestre::http::verifier::{ServerVerifier, TrustError, UnknownServerIssuer, server_issuer};
 use vaguemestre::identity::{Identity, IdentityError, Weight};
 
 const PASSWORD: &str = "motdepasse";
@@ -137,6 +133,17 @@ fn protections_that_are_not_read_name_the_command_that_converts_them() {
 }
 
 #[test]
+fn a_key_apart_replaces_one_of_any_form_beside_the_certificate() {
+    let text = |name: &str| fs::read_to_string(fixture(name)).unwrap();
+    let folder = Folder::new();
+    let key = folder.copy("mairie-sec1.key");
+    for old in ["mairie-traditional.key", "mairie-encrypted-sha1.key", "mairie-encrypted.key", "server.pem"] {
+        let both = folder.write("both.pem", (text(old) + &text("mairie-chain.pem")).as_bytes());
+        Identity::load(&both, Some(&key), None).unwrap_or_else(|error| panic!("{old}: {error}"));
+    }
+}
+
+#[test]
 fn files_without_key_or_certificate_say_so() {
     assert_eq!(refusal("no-key.p12", None, Some(PASSWORD)), "certificate-no-key");
     assert_eq!(refusal("mairie-chain.pem", None, None), "certificate-no-key");
@@ -150,6 +157,13 @@ fn pem_is_read_in_one_file_in_any_order_and_sorted_leaf_first() {
     let identity = load("mairie.pem", None, None).unwrap();
     let leaf = CertificateDer::from_pem_file(fixture("mairie-leaf.pem")).unwrap();
     assert_eq!((identity.chain.len(), &identity.chain[0]), (2, &leaf));
+}
+
+#[test]
+fn of_two_issuers_with_one_name_the_one_with_the_right_key_stands_in_the_chain() {
+    let text = |name: &str| fs::read_to_string(fixture(name)).unwrap();
+    let identity = load_bytes((text("former-issuer.pem") + &text("mairie.pem")).as_bytes(), None).unwrap();
+    assert_eq!(identity.chain, load("mairie.pem", None, None).unwrap().chain);
 }
 
 #[test]
@@ -306,99 +320,4 @@ fn what_cannot_be_read_says_whether_it_is_missing() {
 fn nothing_secret_is_shown_by_debug() {
     let shown = format!("{:?}", load("mairie.pem", None, None).unwrap());
     assert!(shown.contains("1A2B3C4D5E6F7003") && !shown.contains("key"), "{shown}");
-}
-
-/// A server with the fixture's certificate that wants one from its clients, and names authorities nobody has.
-fn server(certificate: &str, version: &'static rustls::SupportedProtocolVersion) -> Arc<ServerConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(fixture("ca.pem")).unwrap()).unwrap();
-    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()))
-        .clear_root_hint_subjects()
-        .add_root_hint_subjects([DistinguishedName::in_sequence(b"\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01\x58")])
-        .build()
-        .unwrap();
-    let chain = CertificateDer::pem_file_iter(fixture(certificate)).unwrap().map(Result::unwrap).collect();
-    let key = PrivateKeyDer::from_pem_file(fixture(certificate)).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .with_client_cert_verifier(clients)
-        .with_single_cert(chain, key)
-        .unwrap();
-    Arc::new(config)
-}
-
-/// Shakes hands in memory; the server's side of it, or the error of whoever refused.
-fn shake_hands(
-    identity: &Identity,
-    verifier: Arc<ServerVerifier>,
-    server: Arc<ServerConfig>,
-) -> Result<ServerConnection, rustls::Error> {
-    let config = identity.client_config(verifier).unwrap();
-    let mut client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
-    let mut server = ServerConnection::new(server).unwrap();
-    while client.is_handshaking() || server.is_handshaking() {
-        let mut wire = Vec::new();
-        client.write_tls(&mut wire).unwrap();
-        let mut unread = &wire[..];
-        while !unread.is_empty() {
-            server.read_tls(&mut unread).unwrap();
-            server.process_new_packets()?;
-        }
-        let mut wire = Vec::new();
-        server.write_tls(&mut wire).unwrap();
-        let mut unread = &wire[..];
-        while !unread.is_empty() {
-            client.read_tls(&mut unread).unwrap();
-            client.process_new_packets()?;
-        }
-    }
-    Ok(server)
-}
-
-const VERSIONS: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
-
-#[test]
-fn the_certificate_is_presented_with_its_chain_whatever_authorities_the_server_names() {
-    let verifier = ServerVerifier::new(Some(&fixture("ca.pem"))).unwrap();
-    for version in VERSIONS {
-        for (certificate, key) in [("modern.p12", None), ("rsa-chain.pem", Some("rsa-pkcs1.key"))] {
-            let identity = load(certificate, key, Some(PASSWORD)).unwrap();
-            let server = shake_hands(&identity, Arc::clone(&verifier), server("server.pem", version)).unwrap();
-            assert_eq!(server.peer_certificates().unwrap(), identity.chain);
-        }
-    }
-}
-
-#[test]
-fn a_server_of_an_unknown_authority_is_refused_by_its_issuers_name() {
-    let identity = load("mairie.pem", None, None).unwrap();
-    for version in VERSIONS {
-        let verifier = ServerVerifier::new(Some(&fixture("self-signed.pem"))).unwrap();
-        let error = shake_hands(&identity, verifier, server("server.pem", version)).unwrap_err();
-        assert_eq!(server_issuer(&error), Some("C=FR, O=Autorité d'essai, CN=Autorité d'essai"));
-
-        let verifier = ServerVerifier::new(Some(&fixture("ca.pem"))).unwrap();
-        let error = shake_hands(&identity, verifier, server("self-signed.pem", version)).unwrap_err();
-        assert_eq!(server_issuer(&error), Some("O=Boîtier d'essai, CN=inspection"));
-        let wrapped = std::io::Error::other(std::io::Error::other(error));
-        assert_eq!(server_issuer(&wrapped), Some("O=Boîtier d'essai, CN=inspection"), "as HTTP clients wrap it");
-    }
-    assert_eq!(server_issuer(&rustls::Error::HandshakeNotComplete), None);
-    assert_eq!(server_issuer(&UnknownServerIssuer { issuer: String::new() }), None, "only where rustls put it");
-}
-
-#[test]
-fn additional_authorities_that_cannot_be_used_say_why() {
-    let folder = Folder::new();
-    let error = |path: &Path| ServerVerifier::new(Some(path)).unwrap_err();
-    assert!(matches!(error(&folder.0.path().join("absent.pem")), TrustError::Unreadable { .. }));
-    assert!(matches!(error(folder.0.path()), TrustError::Unreadable { .. }));
-    assert!(matches!(error(&fixture("mairie-sec1.key")), TrustError::NoCertificate { .. }));
-    assert!(matches!(error(&fixture("mairie-leaf.cer")), TrustError::NoCertificate { .. }));
-    let text = fs::read_to_string(fixture("ca.pem")).unwrap();
-    let garbled = folder.write("garbled.pem", text.replace("MII", "M!!").as_bytes());
-    assert!(matches!(error(&garbled), TrustError::Damaged { .. }));
-    let empty = folder.write("nonsense.pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    assert!(matches!(error(&empty), TrustError::Damaged { .. }));
 }

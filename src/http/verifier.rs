@@ -205,3 +205,15 @@ fn read_authorities(file: &Path) -> Result<RootCertStore, TrustError> {
     }
     Ok(roots)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_trusts_nobody_is_told_why_and_what_to_install() {
+        let error = ServerVerifier::trusting(Vec::new(), None, Some("no /etc/ssl".to_owned())).unwrap_err();
+        assert_eq!(error.to_string(), "this machine trusts no authority: no /etc/ssl");
+        assert!(error.remedy().contains("ca-certificates"));
+    }
+}

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::error::PEMError;
 use x509_parser::parse_x509_certificate;
 use x509_parser::pem::Pem;
 
@@ -28,16 +29,26 @@ struct Source<'a> {
     bytes: Vec<u8>,
     mode: u32,
     password: Option<&'a str>,
+    wanted: Wanted,
+}
+
+/// What is taken from a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Certificates and keys.
+    All,
+    /// Certificates: the key is in another file, and one that stands here may be of a form that is not read.
+    Certificates,
 }
 
 impl Contents {
     /// Reads `file`, which may be PKCS#12, PEM or a single DER certificate; what counts is its content, not its name.
-    pub(super) fn read(file: &Path, password: Option<&str>) -> Result<Self, IdentityError> {
+    pub(super) fn read(file: &Path, wanted: Wanted, password: Option<&str>) -> Result<Self, IdentityError> {
         let (bytes, mode) = read_limited(file).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => IdentityError::Missing { file: file.to_owned() },
             _ => IdentityError::Unreadable { file: file.to_owned(), source },
         })?;
-        let source = Source { file, bytes, mode, password };
+        let source = Source { file, bytes, mode, password, wanted };
         if source.mentions(b"-----BEGIN ") {
             source.decode_pem()
         } else if source.bytes.first() == Some(&0x30) {
@@ -69,17 +80,21 @@ impl Source<'_> {
         if self.mentions(b"PRIVATE KEY-----") {
             self.require_private()?;
         }
-        if self.mentions(b"Proc-Type: 4,ENCRYPTED") {
-            return Err(
-                self.explain(Failure::Unsupported("OpenSSL's traditional form".to_owned()), self.key_conversion())
-            );
+        let traditional = self.mentions(b"Proc-Type: 4,ENCRYPTED");
+        if traditional && self.wanted == Wanted::All {
+            let failure = Failure::Unsupported("OpenSSL's traditional form".to_owned());
+            return Err(self.explain(failure, self.key_conversion()));
         }
         // Editors of Windows put a byte order mark before the first line, which then does not begin with dashes.
         let text = self.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.bytes);
         let mut contents = Contents::default();
         for section in Pem::iter_from_buffer(text) {
-            let section = section.map_err(|error| self.damaged(error.to_string()))?;
-            self.take(section, &mut contents)?;
+            match section {
+                Ok(section) => self.take(section, &mut contents)?,
+                // The unwanted key, whose headers are no base64.
+                Err(PEMError::Base64DecodeError) if traditional => {}
+                Err(error) => return Err(self.damaged(error.to_string())),
+            }
         }
         Ok(contents)
     }
@@ -89,6 +104,7 @@ impl Source<'_> {
         let Pem { label, contents: der } = section;
         match label.as_str() {
             "CERTIFICATE" | "X509 CERTIFICATE" => contents.certificates.push(der.into()),
+            key if key.ends_with("PRIVATE KEY") && self.wanted == Wanted::Certificates => {}
             "PRIVATE KEY" => contents.keys.push(PrivateKeyDer::Pkcs8(der.into())),
             "RSA PRIVATE KEY" => contents.keys.push(PrivateKeyDer::Pkcs1(der.into())),
             "EC PRIVATE KEY" => contents.keys.push(PrivateKeyDer::Sec1(der.into())),

@@ -140,11 +140,11 @@ impl IdentityError {
             }
             Self::Damaged { .. } => "copy it again from where it was delivered, in binary mode".to_owned(),
             Self::PasswordNeeded { .. } => "set `certificate_password`".to_owned(),
-            Self::WrongPassword { file } => format!(
-                "correct `certificate_password` (`openssl pkcs12 -legacy -noout -in '{}'` tries one); if it is certainly \
-                 right, the file is damaged: copy it again from where it was delivered",
-                file.display()
-            ),
+            Self::WrongPassword { .. } => {
+                "correct `certificate_password`; if it is certainly right, the file is damaged: \
+                 copy it again from where it was delivered"
+                    .to_owned()
+            }
             Self::UnsupportedEncryption { conversion, .. } => format!("convert it: {conversion}"),
             Self::NoCertificate { .. } => {
                 "name a file that holds the certificate and its chain in `certificate`".to_owned()
@@ -157,7 +157,7 @@ impl IdentityError {
                 "name the key this certificate was requested with, or the certificate issued for this key".to_owned()
             }
             Self::UnsupportedKey { .. } => {
-                "ask the authority for a certificate with RSA of 2048 to 4096 bits, or ECDSA on P-256 or P-384"
+                "ask the authority for a certificate with a key of RSA (2048 to 4096 bits) or ECDSA (P-256 or P-384)"
                     .to_owned()
             }
             Self::Refused { .. } => {

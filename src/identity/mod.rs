@@ -23,8 +23,8 @@ use secrecy::{ExposeSecret, SecretString};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::time::ASN1Time;
 
-use contents::Contents;
 pub(crate) use contents::read_limited;
+use contents::{Contents, Wanted};
 pub use error::IdentityError;
 pub use judgement::{EXPIRING_DAYS, Judgement, Weight};
 pub(crate) use usage::readable_name;
@@ -66,12 +66,13 @@ impl Identity {
         password: Option<&SecretString>,
     ) -> Result<Self, IdentityError> {
         let password = password.map(ExposeSecret::expose_secret);
-        let Contents { certificates, mut keys } = Contents::read(certificate, password)?;
+        let wanted = if key.is_some() { Wanted::Certificates } else { Wanted::All };
+        let Contents { certificates, mut keys } = Contents::read(certificate, wanted, password)?;
         if certificates.is_empty() {
             return Err(IdentityError::NoCertificate { file: certificate.to_owned() });
         }
         if let Some(key) = key {
-            keys = Contents::read(key, password)?.keys;
+            keys = Contents::read(key, Wanted::All, password)?.keys;
         }
         let key_file = key.unwrap_or(certificate);
         if keys.is_empty() {
@@ -145,4 +146,15 @@ fn parse<'a>(der: &'a CertificateDer<'_>, file: &Path) -> Result<X509Certificate
 fn timestamp(time: ASN1Time) -> Timestamp {
     let edge = if time.timestamp() < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_second(time.timestamp()).unwrap_or(edge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_without_end_ends_with_time_itself() {
+        let last_second_of_9999 = ASN1Time::from_timestamp(253_402_300_799).unwrap();
+        assert_eq!(timestamp(last_second_of_9999), Timestamp::MAX);
+    }
 }

@@ -65,7 +65,7 @@ fn classify(error: Error) -> Failure {
         | Error::UnsupportedContentType
         | Error::UnsupportedCertificateType
         | Error::InvalidParameters => Failure::Unsupported(error.to_string().to_lowercase()),
-        other => Failure::Damaged(other.to_string()),
+        other => Failure::Damaged(format!("as PKCS#12 it makes no sense ({other})")),
     }
 }
 

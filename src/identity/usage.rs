@@ -46,11 +46,17 @@ const LONGEST_NAME: usize = 200;
 /// `name` as people and logs may read it (`C=FR, O=Mairie, CN=…`): one line, of bounded length, without characters
 /// that steer a terminal or turn the direction of text.
 pub(crate) fn readable_name(name: &X509Name<'_>) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    name.to_string().chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).take(LONGEST_NAME).collect()
+    tame(&name.to_string())
+}
+
+fn tame(text: &str) -> String {
+    let replace = |character| if steers(character) { char::REPLACEMENT_CHARACTER } else { character };
+    text.chars().map(replace).take(LONGEST_NAME).collect()
+}
+
+fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The serial number as `openssl x509 -serial` prints it: upper-case hexadecimal.
@@ -61,4 +67,15 @@ pub(super) fn readable_serial(certificate: &X509Certificate<'_>) -> String {
         all => all,
     };
     digits.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_steer_a_terminal_break_a_line_or_fill_the_log() {
+        assert_eq!(tame("CN=\u{1b}[2Jé\n\u{202e}x"), "CN=\u{fffd}[2Jé\u{fffd}\u{fffd}x");
+        assert_eq!(tame(&"é".repeat(10_000)).chars().count(), LONGEST_NAME);
+    }
 }

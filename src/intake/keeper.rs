@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::Target;
 use crate::content::MediaType;
 use crate::ledger::{Claimed, Kept, Ledger};
-use crate::log;
+use crate::log::event;
 
 /// Documents kept together at most.
 const BATCH: usize = 32;
@@ -158,7 +158,7 @@ impl Desk {
             match self.ledger.keep(kept.to_vec(), self.clock.now()).await {
                 Ok(()) => return true,
                 Err(error) => {
-                    tracing::error!(event = log::DISK_LOW, kind = error.kind(), documents = kept.len(),
+                    tracing::error!(event = event::DISK_LOW, kind = error.kind(), documents = kept.len(),
                         remedy = error.remedy(), "documents are safe in the archive but cannot be recorded: {error}");
                 }
             }
@@ -171,7 +171,7 @@ impl Desk {
 }
 
 fn announce(kept: &Kept) {
-    tracing::info!(event = log::DOCUMENT_STORED, feed = %kept.feed, remote_id = kept.remote_id, size = kept.size,
+    tracing::info!(event = event::DOCUMENT_STORED, feed = %kept.feed, remote_id = kept.remote_id, size = kept.size,
         sha256 = kept.sha256, "stored {} of {}", kept.remote_id, kept.feed);
 }
 

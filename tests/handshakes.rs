@@ -1,0 +1,128 @@
+//! Handshakes: the client's certificate is presented, and a server of an unknown authority is called by its issuer's
+//! name, since it is most often a proxy that opens TLS.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking; the exemption does not reach helpers")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::ring::default_provider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConnection, DistinguishedName, RootCertStore, ServerConfig, ServerConnection};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::SecretString;
+use tempfile::TempDir;
+use vaguemestre::http::verifier::{ServerVerifier, TrustError, UnknownServerIssuer, server_issuer};
+use vaguemestre::identity::Identity;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/identity").join(name)
+}
+
+/// The identity in a fixture, whose mode git does not keep.
+fn identity(name: &str, password: &str) -> Identity {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join(name);
+    fs::copy(fixture(name), &path).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    Identity::load(&path, None, Some(&SecretString::from(password))).unwrap()
+}
+
+/// A server with the fixture's certificate that wants one from its clients, and names authorities nobody has.
+fn server(certificate: &str, version: &'static rustls::SupportedProtocolVersion) -> Arc<ServerConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(fixture("ca.pem")).unwrap()).unwrap();
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()))
+        .clear_root_hint_subjects()
+        .add_root_hint_subjects([DistinguishedName::in_sequence(b"\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01\x58")])
+        .build()
+        .unwrap();
+    let chain = CertificateDer::pem_file_iter(fixture(certificate)).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(fixture(certificate)).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_client_cert_verifier(clients)
+        .with_single_cert(chain, key)
+        .unwrap();
+    Arc::new(config)
+}
+
+/// Shakes hands in memory; the server's side of it, or the error of whoever refused.
+fn shake_hands(
+    identity: &Identity,
+    verifier: Arc<ServerVerifier>,
+    server: Arc<ServerConfig>,
+) -> Result<ServerConnection, rustls::Error> {
+    let config = identity.client_config(verifier).unwrap();
+    let mut client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    let mut server = ServerConnection::new(server).unwrap();
+    while client.is_handshaking() || server.is_handshaking() {
+        let mut wire = Vec::new();
+        client.write_tls(&mut wire).unwrap();
+        let mut unread = &wire[..];
+        while !unread.is_empty() {
+            server.read_tls(&mut unread).unwrap();
+            server.process_new_packets()?;
+        }
+        let mut wire = Vec::new();
+        server.write_tls(&mut wire).unwrap();
+        let mut unread = &wire[..];
+        while !unread.is_empty() {
+            client.read_tls(&mut unread).unwrap();
+            client.process_new_packets()?;
+        }
+    }
+    Ok(server)
+}
+
+const VERSIONS: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
+
+#[test]
+fn the_certificate_is_presented_with_its_chain_whatever_authorities_the_server_names() {
+    let verifier = ServerVerifier::new(Some(&fixture("ca.pem"))).unwrap();
+    for version in VERSIONS {
+        for (name, password) in [("modern.p12", "motdepasse"), ("legacy.p12", "motdepassé")] {
+            let identity = identity(name, password);
+            let server = shake_hands(&identity, Arc::clone(&verifier), server("server.pem", version)).unwrap();
+            assert_eq!(server.peer_certificates().unwrap(), identity.chain);
+        }
+    }
+}
+
+#[test]
+fn a_server_of_an_unknown_authority_is_refused_by_its_issuers_name() {
+    let identity = identity("mairie.pem", "");
+    for version in VERSIONS {
+        let verifier = ServerVerifier::new(Some(&fixture("self-signed.pem"))).unwrap();
+        let error = shake_hands(&identity, verifier, server("server.pem", version)).unwrap_err();
+        assert_eq!(server_issuer(&error), Some("C=FR, O=Autorité d'essai, CN=Autorité d'essai"));
+
+        let verifier = ServerVerifier::new(Some(&fixture("ca.pem"))).unwrap();
+        let error = shake_hands(&identity, verifier, server("self-signed.pem", version)).unwrap_err();
+        assert_eq!(server_issuer(&error), Some("O=Boîtier d'essai, CN=inspection"));
+        let wrapped = std::io::Error::other(std::io::Error::other(error));
+        assert_eq!(server_issuer(&wrapped), Some("O=Boîtier d'essai, CN=inspection"), "as HTTP clients wrap it");
+    }
+    assert_eq!(server_issuer(&rustls::Error::HandshakeNotComplete), None);
+    assert_eq!(server_issuer(&UnknownServerIssuer { issuer: String::new() }), None, "only where rustls put it");
+}
+
+#[test]
+fn additional_authorities_that_cannot_be_used_say_why() {
+    let folder = TempDir::new().unwrap();
+    let error = |path: &Path| ServerVerifier::new(Some(path)).unwrap_err();
+    assert!(matches!(error(&folder.path().join("absent.pem")), TrustError::Unreadable { .. }));
+    assert!(matches!(error(folder.path()), TrustError::Unreadable { .. }));
+    assert!(matches!(error(&fixture("mairie-sec1.key")), TrustError::NoCertificate { .. }));
+    assert!(matches!(error(&fixture("mairie-leaf.cer")), TrustError::NoCertificate { .. }));
+    let text = fs::read_to_string(fixture("ca.pem")).unwrap();
+    let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for damaged in [text.replace("MII", "M!!"), text + nonsense] {
+        let path = folder.path().join("damaged.pem");
+        fs::write(&path, damaged).unwrap();
+        assert!(matches!(error(&path), TrustError::Damaged { .. }));
+    }
+}
