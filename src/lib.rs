@@ -24,5 +24,6 @@ pub mod identity;
 pub mod intake;
 pub mod ledger;
 pub mod log;
+pub mod poll;
 pub mod schedule;
 pub mod state;

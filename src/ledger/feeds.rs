@@ -161,6 +161,30 @@ impl Ledger {
         Ok(rows.iter().filter_map(due).collect())
     }
 
+    /// Writes back a start of the last listing that the clocks have made impossible (it lies in the future).
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn correct_listing(&self, feed: &FeedName, wall: Timestamp, boot: &BootTime) -> Result<(), LedgerError> {
+        let (feed, boot) = (feed.clone(), boot.clone());
+        self.write(move |c| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE feeds SET last_listed_at = $1, last_listed_boot_id = $2, last_listed_boot_ms = $3
+                     WHERE feed = $4 AND claimed_by IS NULL",
+                )
+                .bind(stamp(wall))
+                .bind(boot.id)
+                .bind(i64::try_from(boot.elapsed.as_millis()).unwrap_or(i64::MAX))
+                .bind(feed.as_str())
+                .execute(c)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Plans feeds anew. A feed that was claimed or planned otherwise meanwhile keeps its plan.
     ///
     /// # Errors

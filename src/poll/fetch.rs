@@ -1,0 +1,129 @@
+//! One document: gates, claim, download, checks.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Feed, Poller};
+use crate::archive::layout;
+use crate::connector::{Connector, ConnectorError, Download};
+use crate::content::NotAReturn;
+use crate::intake::{IntakeError, Reception, Sealed, Verdict};
+use crate::ledger::{Claimed, LedgerError, Open};
+use crate::log::event;
+
+/// A long wait is cut into pieces, for the wall clock may be set meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(20);
+
+/// What came of a try.
+#[derive(Debug)]
+pub(super) enum Try {
+    /// It is ours: ready to be kept.
+    Sealed(Sealed),
+    /// It arrived whole and is no return.
+    Refused(Claimed, NotAReturn, String, String),
+    /// It is larger than this, in bytes.
+    TooLarge(Claimed, u64),
+    /// The connector could not bring it.
+    Failed(Claimed, ConnectorError),
+    /// Our own disk failed under it.
+    Disk(Claimed, IntakeError),
+    /// There is no room for it on the disk: not asked for.
+    NoRoom,
+    /// The daemon stops: not asked for.
+    Stopped,
+    /// Someone else has it, or it needs nothing any more.
+    NotOurs,
+}
+
+/// Tries to fetch `document`. Nothing leaves before the claim is durable; nothing is claimed that may not leave.
+pub(super) async fn fetch<C: Connector>(
+    poller: &Poller,
+    feed: &Feed,
+    way: &C,
+    document: Open,
+) -> Result<Try, LedgerError> {
+    if !wait_for_window(poller, feed).await {
+        return Ok(Try::Stopped);
+    }
+    let limit = feed.account.platform.max_document;
+    if !poller.has_room(limit, 1).unwrap_or(false) {
+        return Ok(Try::NoRoom);
+    }
+    let now = poller.clock.now();
+    let stem = layout::stem(&feed.name, &document.remote_id, now);
+    let Some(claimed) = poller.ledger.claim_document(document.id, &poller.run, stem, now).await? else {
+        return Ok(Try::NotOurs);
+    };
+    poller.running.fetch_add(1, Ordering::Relaxed);
+    let outcome = download(poller, feed, way, claimed, limit).await;
+    poller.running.fetch_sub(1, Ordering::Relaxed);
+    Ok(outcome)
+}
+
+async fn download<C: Connector>(poller: &Poller, feed: &Feed, way: &C, claimed: Claimed, limit: u64) -> Try {
+    let download = match way.fetch(feed.kind, &claimed.remote_id).await {
+        Ok(download) => download,
+        Err(error) => return Try::Failed(claimed, error),
+    };
+    if download.length().is_some_and(|length| length > limit) {
+        return Try::TooLarge(claimed, limit);
+    }
+    let mut reception = poller.intake.receive(&claimed, limit);
+    match pump(download, &mut reception).await {
+        Ok(()) => match reception.finish().await {
+            Ok(Verdict::Return(sealed)) => Try::Sealed(sealed),
+            Ok(Verdict::Refused { reason, path, sha256 }) => Try::Refused(claimed, reason, path, sha256),
+            Err(error) => Try::Disk(claimed, error),
+        },
+        Err(interruption) => {
+            if let Err(error) = reception.abandon().await {
+                return Try::Disk(claimed, error);
+            }
+            match interruption {
+                Interruption::TooLarge => Try::TooLarge(claimed, limit),
+                Interruption::Connector(error) => Try::Failed(claimed, error),
+                Interruption::Disk(error) => Try::Disk(claimed, error),
+            }
+        }
+    }
+}
+
+enum Interruption {
+    TooLarge,
+    Connector(ConnectorError),
+    Disk(IntakeError),
+}
+
+async fn pump(mut download: Download, reception: &mut Reception) -> Result<(), Interruption> {
+    while let Some(chunk) = download.next().await.map_err(Interruption::Connector)? {
+        reception.admit(chunk.len() as u64).map_err(|_| Interruption::TooLarge)?;
+        reception.push(&chunk).await.map_err(Interruption::Disk)?;
+    }
+    Ok(())
+}
+
+/// Waits until no window forbids a download (F2); answers false when the daemon stops first.
+async fn wait_for_window(poller: &Poller, feed: &Feed) -> bool {
+    let calendar = feed.account.platform.cadence.calendar();
+    let mut told: Option<Timestamp> = None;
+    let mut stopping = poller.stopping.clone();
+    loop {
+        if *stopping.borrow() {
+            return false;
+        }
+        let now = poller.clock.now();
+        let Some(hold) = calendar.download_hold(now) else { return true };
+        if told != Some(hold.end) {
+            told = Some(hold.end);
+            tracing::info!(event = event::WINDOW_WAITING, feed = %feed.name, until = %hold.end,
+                "{} waits for the platform's maintenance to end", feed.name);
+        }
+        let rest = Duration::try_from(hold.end.duration_since(now)).unwrap_or_default();
+        tokio::select! {
+            () = tokio::time::sleep(rest.min(LOOK_AGAIN)) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return false,
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! One pass of one feed: gates, listing, documents, end. The heart, to be read in one sitting:
+//! this file holds the walk, [`pass`] the documents of a feed side by side, [`fetch`] one document, [`judgement`] what a
+//! failed try costs.
+
+mod account;
+mod fetch;
+mod judgement;
+mod pass;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Semaphore, watch};
+
+pub use account::{Account, Platform};
+
+use crate::clock::Clock;
+use crate::config::FirstPoll;
+use crate::connector::{Connector, ConnectorError, Listing};
+use crate::feed::{FeedName, Kind};
+use crate::intake::{Intake, IntakeError};
+use crate::ledger::{ClaimTerms, Due, HealthChange, Ledger, LedgerError, Outcome, PollEnd};
+use crate::log::event;
+use crate::schedule::{LastListing, Seed};
+
+/// A platform that asks to be left alone for longer is asked again after this all the same.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// Documents that were left because our own disk failed are taken up again after this.
+const DISK_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+
+/// What all polls share.
+#[derive(Debug)]
+pub struct Poller {
+    /// What is known.
+    pub ledger: Ledger,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where bodies become documents.
+    pub intake: Intake,
+    /// This run's name, in every claim.
+    pub run: String,
+    /// Free space, in bytes, below which nothing is collected (F9).
+    pub reserve: u64,
+    /// Connections open at a time, in all.
+    pub connections: Arc<Semaphore>,
+    /// Downloads running: each may still need `max_document` of space.
+    pub running: AtomicU64,
+    /// Turns true when the daemon stops: nothing new begins.
+    pub stopping: watch::Receiver<bool>,
+    /// The state of each account's certificate as last recorded: what has not changed is not written again.
+    pub judged: Mutex<HashMap<String, u64>>,
+}
+
+/// A feed that this configuration holds.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    /// Its name.
+    pub name: FeedName,
+    /// What it carries.
+    pub kind: Kind,
+    /// Its account.
+    pub account: Arc<Account>,
+}
+
+/// What a pass came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Not now: the feed may be listed then at the earliest.
+    Postponed(Timestamp),
+    /// Someone else polls it.
+    Busy,
+    /// It ended.
+    Ended(Summary),
+}
+
+/// The end of a pass, for people and scripts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How.
+    pub outcome: Outcome,
+    /// Entries of the listing; `None` where there was none.
+    pub listed: Option<usize>,
+    /// Documents stored.
+    pub fetched: u64,
+    /// Documents that failed.
+    pub failed: u64,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+impl Poller {
+    /// Polls `feed`: lists it, then fetches what is not held. Obeys every rule; answers `Postponed` where one forbids it.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn poll(&self, feed: &Feed, due: &Due) -> Result<Report, LedgerError> {
+        let Some(_connection) = self.connection().await else { return Ok(Report::Busy) };
+        if let Some(until) = self.postpone(feed, due).await? {
+            return Ok(Report::Postponed(until));
+        }
+        let platform = &feed.account.platform;
+        let seed = Seed(self.ledger.seed());
+        let name = feed.name.as_str();
+        let way = match self.connect(feed).await? {
+            Ok(way) => way,
+            Err(problem) => {
+                // No request leaves: the next look is at the next due time, and the last listing stays what it was.
+                let next = platform.cadence.next(&seed, name, due.planned, self.clock.now());
+                let Some(poll) = self.ledger.claim_resumption(&feed.name, self.run.clone(), self.clock.now()).await?
+                else {
+                    return Ok(Report::Busy);
+                };
+                let summary = Summary::failed(None, problem);
+                return self.end(feed, poll, summary, Some(next), Remainder::None, &Listing::default(), 0).await;
+            }
+        };
+        let (now, boot) = (self.clock.now(), self.clock.boot());
+        let next = platform.cadence.next(&seed, name, due.planned, now);
+        let terms = ClaimTerms { run: self.run.clone(), now, boot, next };
+        let Some(poll) = self.ledger.claim_listing(due, terms).await? else { return Ok(Report::Busy) };
+        tracing::debug!(event = event::POLL_STARTED, feed = name, "listing {name}");
+        match way.list(feed.kind).await {
+            Ok(listing) => self.collect(feed, due, poll, &way, &listing).await,
+            Err(error) => {
+                let not_before = self.asked_to_wait(&error);
+                let summary = Summary::failed(None, error.to_string());
+                self.end(feed, poll, summary, not_before, Remainder::None, &Listing::default(), 0).await
+            }
+        }
+    }
+
+    /// Fetches what an interruption or an operator left to be fetched, without a listing.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn resume(&self, feed: &Feed) -> Result<Report, LedgerError> {
+        let Some(_connection) = self.connection().await else { return Ok(Report::Busy) };
+        let Some(poll) = self.ledger.claim_resumption(&feed.name, self.run.clone(), self.clock.now()).await? else {
+            return Ok(Report::Busy);
+        };
+        let nothing = Listing::default();
+        match self.connect(feed).await? {
+            Ok(way) => {
+                let (summary, remainder, not_before) = pass::documents(self, feed, poll, &way).await?;
+                self.end(feed, poll, summary, not_before, remainder, &nothing, 0).await
+            }
+            Err(problem) => {
+                self.end(feed, poll, Summary::failed(None, problem), None, Remainder::None, &nothing, 0).await
+            }
+        }
+    }
+
+    async fn collect<C: Connector>(
+        &self,
+        feed: &Feed,
+        due: &Due,
+        poll: i64,
+        way: &C,
+        listing: &Listing,
+    ) -> Result<Report, LedgerError> {
+        for entry in &listing.refused {
+            tracing::warn!(feed = %feed.name, entry, "the listing of {} holds an entry that is no id", feed.name);
+        }
+        let skip = feed.account.settings.first_poll == FirstPoll::Skip && !due.listed_before;
+        let now = self.clock.now();
+        let recorded = self.ledger.record_listing(&feed.name, &listing.ids, skip, now).await?;
+        let (mut summary, remainder, not_before) = pass::documents(self, feed, poll, way).await?;
+        summary.listed = Some(listing.ids.len());
+        self.end(feed, poll, summary, not_before, remainder, listing, recorded.held).await
+    }
+
+    /// F1, F2 and the full hour, judged at the last moment; where they forbid it, the feed is planned anew.
+    async fn postpone(&self, feed: &Feed, due: &Due) -> Result<Option<Timestamp>, LedgerError> {
+        let cadence = &feed.account.platform.cadence;
+        let (now, boot) = (self.clock.now(), self.clock.boot());
+        let seed = Seed(self.ledger.seed());
+        let last = due.last_listed.clone().map(|(wall, boot)| LastListing { wall, boot });
+        let wait = last.as_ref().and_then(|last| cadence.wait_before_listing(last, now, &boot));
+        let until = match wait {
+            Some(wait) => {
+                if let Some(corrected) = last.as_ref().and_then(|last| last.corrected(now, &boot)) {
+                    self.ledger.correct_listing(&feed.name, corrected.wall, &corrected.boot).await?;
+                }
+                // As if the last listing had been planned when it started: the rest of the interval, and chance.
+                let interval = SignedDuration::try_from(cadence.interval()).unwrap_or(SignedDuration::MAX);
+                let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO);
+                let planned = now.saturating_add(wait).and_then(|t| t.checked_sub(interval)).unwrap_or(now);
+                cadence.next(&seed, feed.name.as_str(), planned, planned)
+            }
+            None if cadence.calendar().listing_hold(now).is_some() => {
+                cadence.postponed(&seed, feed.name.as_str(), now)
+            }
+            None => return Ok(None),
+        };
+        self.ledger.plan_anew(vec![(due.clone(), until)]).await?;
+        tracing::debug!(event = event::WINDOW_WAITING, feed = %feed.name, until = %until, "not yet: {}", feed.name);
+        Ok(Some(until))
+    }
+
+    fn asked_to_wait(&self, error: &ConnectorError) -> Option<Timestamp> {
+        match error {
+            ConnectorError::Later { wait, .. } => self.clock.now().checked_add(*wait.min(&LONGEST_WAIT)).ok(),
+            _ => None,
+        }
+    }
+
+    /// A place among the connections that may be open; `None` when the daemon stops first.
+    async fn connection(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            permit = Arc::clone(&self.connections).acquire_owned() => permit.ok(),
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        }
+    }
+
+    /// Whether there is room for one more download (F9).
+    ///
+    /// # Errors
+    /// When the file system cannot be asked.
+    pub fn has_room(&self, max_document: u64, downloads: u64) -> std::io::Result<bool> {
+        let root = self.ledger.path().parent().unwrap_or_else(|| Path::new("."));
+        let promised = (self.running.load(Ordering::Relaxed) + downloads).saturating_mul(max_document);
+        Ok(crate::state::free_space(root)?.saturating_sub(promised) > self.reserve)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the facts of one row, written in one place")]
+    async fn end(
+        &self,
+        feed: &Feed,
+        poll: i64,
+        summary: Summary,
+        not_before: Option<Timestamp>,
+        remainder: Remainder,
+        listing: &Listing,
+        held: u64,
+    ) -> Result<Report, LedgerError> {
+        let now = self.clock.now();
+        let end = PollEnd {
+            poll,
+            feed: feed.name.clone(),
+            finished_at: now,
+            outcome: summary.outcome,
+            listed: summary.listed.map(count),
+            fetched: count(summary.fetched),
+            failed: count(summary.failed),
+            error: summary.error.clone(),
+            still_listed: count(held),
+            refused_entries: count(listing.refused.len()),
+            resume_at: (remainder == Remainder::Disk).then(|| now + DISK_PAUSE),
+            not_before,
+        };
+        let change = self.ledger.finish_poll(end).await?;
+        tell(feed, &summary, change);
+        Ok(Report::Ended(summary))
+    }
+}
+
+/// Documents left behind by a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remainder {
+    /// None, or they wait for the next listing.
+    None,
+    /// Some, for want of disk: tried again soon.
+    Disk,
+}
+
+impl Summary {
+    fn failed(listed: Option<usize>, error: String) -> Self {
+        Self { outcome: Outcome::Failed, listed, fetched: 0, failed: 0, error: Some(error) }
+    }
+}
+
+fn count<T: TryInto<i64>>(number: T) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+/// One line for the poll where it did something, one where the feed's health changed (SPEC: said once a day).
+fn tell(feed: &Feed, summary: &Summary, change: HealthChange) {
+    let name = feed.name.as_str();
+    let (listed, fetched, failed) = (summary.listed.unwrap_or(0), summary.fetched, summary.failed);
+    let error = summary.error.as_deref().unwrap_or("");
+    if fetched > 0 || failed > 0 {
+        tracing::info!(event = event::POLL_FINISHED, feed = name, outcome = summary.outcome.as_str(), listed, fetched,
+            failed, "polled {name}: {fetched} fetched, {failed} failed");
+    } else {
+        tracing::debug!(event = event::POLL_FINISHED, feed = name, outcome = summary.outcome.as_str(), listed, fetched,
+            failed, error, "polled {name}: nothing new");
+    }
+    match change {
+        HealthChange::None => {}
+        HealthChange::Failing => {
+            tracing::warn!(event = event::FEED_FAILING, feed = name, error, "{name} fails: {error}");
+        }
+        HealthChange::StillFailing => {
+            tracing::warn!(event = event::FEED_FAILING, feed = name, error, "{name} still fails: {error}");
+        }
+        HealthChange::Recovered => {
+            tracing::info!(event = event::FEED_RECOVERED, feed = name, "{name} works again");
+        }
+    }
+}
+
+impl From<IntakeError> for String {
+    fn from(error: IntakeError) -> Self {
+        match &error {
+            IntakeError::Disk { source, .. } => format!("{error}: {source}"),
+            _ => error.to_string(),
+        }
+    }
+}
