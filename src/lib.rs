@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod connector;
 pub mod content;
+pub mod delivery;
 pub mod feed;
 pub mod http;
 pub mod identity;
@@ -26,4 +27,6 @@ pub mod ledger;
 pub mod log;
 pub mod poll;
 pub mod schedule;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 pub mod state;

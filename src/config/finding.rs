@@ -69,3 +69,30 @@ impl fmt::Display for Finding {
         write!(f, "{}: {}: {}; {}", self.weight, self.place, self.what, self.remedy)
     }
 }
+
+/// What is wrong with a value, and what would be right, before it is known where the value stands.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) what: String,
+    pub(super) remedy: String,
+}
+
+impl Fault {
+    pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), remedy: remedy.into() }
+    }
+
+    /// The finding this fault is at `place`.
+    pub(super) fn at(self, weight: Weight, place: Place) -> Finding {
+        Finding { weight, place, what: self.what, remedy: self.remedy }
+    }
+}
+
+/// `text` as messages show it: in quotes, on one line, and not too long of it.
+pub(super) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 80;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
+        None => format!("{text:?}"),
+    }
+}

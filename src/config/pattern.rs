@@ -39,6 +39,11 @@ impl Patterns {
         Ok(Self { written, compiled })
     }
 
+    /// The pattern that means every feed.
+    pub(super) fn all() -> Self {
+        Self::parse(vec!["*".to_owned()]).unwrap_or_default()
+    }
+
     /// Whether some pattern means `feed`, or the whole account it belongs to.
     #[must_use]
     pub fn matches(&self, feed: &FeedName) -> bool {

@@ -74,6 +74,7 @@ pub struct Http {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fast {
     /// Where the platform is, without a slash at the end: `https://parapheur.dfast.fr`.
+    #[serde(default)]
     pub base_url: String,
     /// Scheme, host and port of `base_url` (the port only if it is not the scheme's own): names the platform in the
     /// ledger, and bounds where certificates may go.

@@ -1,5 +1,7 @@
 //! Daily spans of Paris time, `HH:MM-HH:MM`; one whose end is before its start goes over midnight.
 
+use std::time::Duration;
+
 /// What to write instead of something that is no window.
 pub(in crate::config) const EXAMPLES: &str = "write a span such as \"04:05-04:15\" or \"23:30-00:30\"";
 
@@ -29,6 +31,21 @@ fn minute(text: &str) -> Option<u16> {
 pub(in crate::config) fn cover(windows: &[String], wanted: (u16, u16)) -> bool {
     let spans: Vec<(u16, u16)> = windows.iter().filter_map(|window| parse(window).ok()).collect();
     (wanted.0..wanted.1).all(|minute| spans.iter().any(|&span| holds(span, minute)))
+}
+
+/// The minutes of a day outside `windows` widened by `guard`, and not within `avoid_hour` of a full hour.
+pub(in crate::config) fn free_minutes(windows: &[String], guard: Duration, avoid_hour: Duration) -> usize {
+    let whole_minutes = |span: Duration| u16::try_from(span.as_secs().div_ceil(60)).unwrap_or(DAY).min(DAY);
+    let (guard, avoided) = (whole_minutes(guard), whole_minutes(avoid_hour));
+    let mut free = [true; DAY as usize];
+    for (start, end) in windows.iter().filter_map(|window| parse(window).ok()) {
+        let length = if start < end { end - start } else { DAY - start + end };
+        for minute in 0..(length + 2 * guard).min(DAY) {
+            free[usize::from((start + DAY - guard + minute) % DAY)] = false;
+        }
+    }
+    let from_hour = |minute: usize| (minute % 60).min(60 - minute % 60);
+    (0..usize::from(DAY)).filter(|&minute| free[minute] && from_hour(minute) >= usize::from(avoided)).count()
 }
 
 /// Whether `minute` of the day lies in the window from `start` to `end`.
@@ -72,5 +89,16 @@ mod tests {
         assert!(cover(&all(&["22:00-05:00"]), (245, 255)));
         assert!(!cover(&all(&["04:06-04:15"]), (245, 255)));
         assert!(!cover(&[], (245, 255)));
+    }
+
+    #[test]
+    fn free_time_is_what_windows_guards_and_full_hours_leave() {
+        let minutes = |count| Duration::from_secs(60 * count);
+        assert_eq!(free_minutes(&[], minutes(0), minutes(0)), 1440);
+        assert_eq!(free_minutes(&["04:05-04:15".to_owned()], minutes(1), minutes(0)), 1428);
+        assert_eq!(free_minutes(&["23:55-00:05".to_owned()], minutes(0), minutes(0)), 1430);
+        assert_eq!(free_minutes(&[], minutes(0), minutes(2)), 24 * 57);
+        assert_eq!(free_minutes(&["00:00-24:00".to_owned()], minutes(5), minutes(0)), 0);
+        assert_eq!(free_minutes(&["04:05-04:15".to_owned()], minutes(100_000), minutes(0)), 0);
     }
 }

@@ -1,0 +1,119 @@
+//! The accounts of FAST-Parapheur: those that can be used, and those that cannot.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::finding::{Fault, Finding, Place, Weight};
+use super::fragment::Entry;
+use super::settings::{FastAccount, UnusableAccount};
+use crate::feed::is_name;
+
+/// Sorts the accounts of all files into usable and unusable ones.
+pub(super) fn judge(entries: Vec<Entry>, findings: &mut Vec<Finding>) -> (Vec<FastAccount>, Vec<UnusableAccount>) {
+    duplicate_names("account", &entries, findings);
+    duplicate_feeds(&entries, findings);
+    let (mut usable, mut unusable) = (Vec::new(), Vec::new());
+    let first = entries.first().map(|entry| Place { key: entry.list.clone(), ..entry.place.clone() });
+    for entry in entries {
+        if let Some(siren) = entry.text("siren").filter(|siren| !passes_luhn(siren)) {
+            let fault = Fault::new(
+                format!("the check digit of SIREN {siren} is wrong"),
+                "compare it with the organisation's papers; it is used as it is",
+            );
+            findings.push(fault.at(Weight::Note, entry.place_of("siren")));
+        }
+        match account(&entry) {
+            Ok(account) => usable.push(account),
+            Err(problem) => unusable.push(UnusableAccount { name: display_name(&entry), problem }),
+        }
+    }
+    match first {
+        Some(place) if usable.is_empty() => {
+            let fault = Fault::new("no account is well-formed", "correct at least one of them, see its problems");
+            findings.push(fault.at(Weight::Error, place));
+        }
+        Some(place) if usable.iter().all(|account| !account.enabled) => {
+            let fault = Fault::new("no account is enabled: nothing will be collected", "remove `enabled = false`");
+            findings.push(fault.at(Weight::Note, place));
+        }
+        _ => {}
+    }
+    (usable, unusable)
+}
+
+/// What to say where no file holds an account.
+pub(super) fn none(main: &Path) -> Finding {
+    let place = Place { file: Some(main.to_owned()), line: None, key: "fast.accounts".to_owned() };
+    let remedy = "add [[fast.accounts]] with name, siren and certificate, here or in a file of conf.d";
+    Fault::new("there is no account: nothing to collect", remedy).at(Weight::Error, place)
+}
+
+fn account(entry: &Entry) -> Result<FastAccount, String> {
+    if entry.faults.is_empty() {
+        entry.values.clone().try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+    } else {
+        Err(entry.faults.join("; "))
+    }
+}
+
+fn display_name(entry: &Entry) -> String {
+    match entry.text("name") {
+        Some(name) => name.to_owned(),
+        None => format!("accounts[{}]", entry.number),
+    }
+}
+
+/// Finds names used twice, also by tables that have other faults.
+pub(super) fn duplicate_names(thing: &str, entries: &[Entry], findings: &mut Vec<Finding>) {
+    let mut names: HashMap<&str, &Entry> = HashMap::new();
+    for entry in entries {
+        let Some(name) = entry.text("name").filter(|name| is_name(name)) else { continue };
+        let first = *names.entry(name).or_insert(entry);
+        if !std::ptr::eq(first, entry) {
+            let what = format!("the name \"{name}\" is used already in {}", first.place);
+            findings.push(
+                Fault::new(what, format!("give each {thing} its own name")).at(Weight::Error, entry.place_of("name")),
+            );
+        }
+    }
+}
+
+/// Finds feeds that two accounts would list: the platform would see them twice as often as it allows.
+fn duplicate_feeds(entries: &[Entry], findings: &mut Vec<Finding>) {
+    let mut owners: HashMap<(&str, &str), &Entry> = HashMap::new();
+    for entry in entries {
+        let Some(siren) = entry.text("siren") else { continue };
+        let feeds = entry.values.get("feeds").and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let mut taken: Vec<(&str, &Entry)> = Vec::new();
+        for kind in feeds.iter().filter_map(toml::Value::as_str) {
+            let owner = *owners.entry((siren, kind)).or_insert(entry);
+            if !std::ptr::eq(owner, entry) {
+                taken.push((kind, owner));
+            }
+        }
+        if let Some((_, owner)) = taken.first() {
+            let kinds: Vec<&str> = taken.iter().map(|(kind, _)| *kind).collect();
+            let what = format!("SIREN {siren} with {} is collected already by {}", kinds.join(", "), owner.place);
+            let remedy = "remove one of the accounts, or share the feeds between them";
+            findings.push(Fault::new(what, remedy).at(Weight::Error, entry.place_of("siren")));
+        }
+    }
+}
+
+/// Whether the last digit is the check digit of the others.
+fn passes_luhn(siren: &str) -> bool {
+    let double = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
+    let digits = siren.chars().rev().filter_map(|c| c.to_digit(10)).enumerate();
+    digits.map(|(index, digit)| if index % 2 == 1 { double(digit) } else { digit }).sum::<u32>() % 10 == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_check_digit_of_a_siren_is_luhn_s() {
+        assert!(passes_luhn("552032534") && passes_luhn("732829320"));
+        assert!(!passes_luhn("552032543") && !passes_luhn("123456789"));
+    }
+}

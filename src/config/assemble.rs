@@ -1,0 +1,67 @@
+//! From what the sources say to settings.
+
+use std::path::Path;
+
+use super::address::{self, Platform};
+use super::finding::{Fault, Finding, Place, Weight};
+use super::fragment::{Entry, Fragment, Leaf};
+use super::layers::{self, Layers};
+use super::settings::{Fast, Http, Settings};
+use super::{accounts, rules, targets};
+
+/// Puts together what the files (the main one, `main`, first) and the `environment` say.
+pub(super) fn assemble(
+    main: &Path,
+    fragments: &mut Vec<Fragment>,
+    environment: &[Leaf],
+    findings: &mut Vec<Finding>,
+) -> Option<Settings> {
+    layers::conflicts(fragments.iter().skip(1).map(|fragment| &*fragment.leaves), findings);
+    let files = fragments.iter().map(|fragment| &*fragment.leaves);
+    let (layers, mut settings) = match lay(files.chain(std::iter::once(environment))) {
+        Ok(laid) => laid,
+        Err(error) => {
+            // Every leaf has been checked, so that this tells of a mistake of ours.
+            let fault = Fault::new(format!("does not fit together: {error}"), "report this as a bug");
+            findings.push(fault.at(Weight::Error, Place { file: Some(main.to_owned()), ..Place::default() }));
+            return None;
+        }
+    };
+
+    let whole = fragments.iter().all(|fragment| fragment.whole);
+    let entries: Vec<Entry> = fragments.iter_mut().flat_map(|fragment| fragment.entries.drain(..)).collect();
+    let (wanted, accounts): (Vec<Entry>, Vec<Entry>) =
+        entries.into_iter().partition(|entry| entry.list == "delivery.targets");
+    if let Some(fast) = &mut settings.fast {
+        complete(fast, &layers, &settings.http, findings);
+        (fast.accounts, fast.unusable) = accounts::judge(accounts, findings);
+        if whole && fast.accounts.is_empty() && fast.unusable.is_empty() {
+            findings.push(accounts::none(main));
+        }
+    }
+    settings.delivery.targets = targets::judge(wanted, &settings, findings);
+    rules::judge(&settings, &layers, findings);
+    Some(settings)
+}
+
+fn lay<'a>(sources: impl Iterator<Item = &'a [Leaf]>) -> Result<(Layers, Settings), config::ConfigError> {
+    let layers = Layers::lay(sources)?;
+    let settings = layers.config.clone().try_deserialize()?;
+    Ok((layers, settings))
+}
+
+/// Fills in what follows from other keys.
+fn complete(fast: &mut Fast, layers: &Layers, http: &Http, findings: &mut Vec<Finding>) {
+    if fast.base_url.is_empty() {
+        let demo = layers.config.get_string("fast.environment").is_ok_and(|environment| environment == "demo");
+        fast.base_url = if demo { "https://demo-parapheur.dfast.fr" } else { "https://parapheur.dfast.fr" }.to_owned();
+    }
+    match Platform::parse(&fast.base_url) {
+        Ok(Platform { origin, loopback, .. }) => (fast.origin, fast.loopback) = (origin, loopback),
+        Err(fault) => {
+            findings.push(Fault::new(fault, address::PLATFORM).at(Weight::Error, layers.place("fast.base_url")))
+        }
+    }
+    fast.proxy = fast.proxy.take().or_else(|| http.proxy.clone());
+    fast.ca_certificate = fast.ca_certificate.take().or_else(|| http.ca_certificate.clone());
+}

@@ -1,0 +1,148 @@
+//! Every key there is: its name, what it may be, and what it is if nobody sets it.
+//!
+//! This one description serves the detection of unknown keys, the typing of files and of the environment, and the
+//! built-in defaults. Rules between keys are in `rules.rs`.
+
+use std::time::Duration;
+
+use super::finding::Weight;
+use super::shape::Shape::{self, *};
+
+/// A key and its value.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    pub(super) absent: Absent,
+}
+
+/// What a key is where nobody sets it.
+#[derive(Debug)]
+pub(super) enum Absent {
+    /// It must be set.
+    Required,
+    /// Nothing.
+    Unset,
+    /// This, written as in the environment.
+    Default(&'static str),
+}
+
+/// A table of the file, `[name]`.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) name: &'static str,
+    pub(super) keys: &'static [Key],
+    /// The arrays of tables in it.
+    pub(super) lists: &'static [List],
+}
+
+/// An array of tables of a section, `[[section.name]]`.
+#[derive(Debug)]
+pub(super) struct List {
+    pub(super) name: &'static str,
+    pub(super) keys: &'static [Key],
+    /// How much a fault in one of its tables weighs.
+    pub(super) weight: Weight,
+}
+
+/// The sections of versions to come.
+pub(super) const LATER: [&str; 6] = ["douane", "piste", "entreprise", "token", "admin", "alerts"];
+
+/// The sections, in the order people read them.
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        name: "state",
+        keys: &[
+            key("directory", Path, Absent::Default("/var/lib/vaguemestre")),
+            key("reserve", Size(0), Absent::Default("512MiB")),
+        ],
+        lists: &[],
+    },
+    Section {
+        name: "schedule",
+        keys: &[
+            key("interval", Span(ZERO, YEARS), Absent::Default("30m")),
+            key("jitter", Span(ZERO, YEARS), Absent::Default("5m")),
+            // Half an hour on both sides of each full hour would leave no time at all.
+            key("avoid_hour", Span(ZERO, minutes(25)), Absent::Default("2m")),
+        ],
+        lists: &[],
+    },
+    Section {
+        name: "http",
+        keys: &[
+            key("proxy", Proxy, Absent::Unset),
+            key("no_proxy", Hosts, Absent::Default("")),
+            key("ca_certificate", Path, Absent::Unset),
+            key("connections", Whole(1, 4096), Absent::Default("64")),
+        ],
+        lists: &[],
+    },
+    Section { name: "fast", keys: FAST, lists: &[List { name: "accounts", keys: ACCOUNT, weight: Weight::Problem }] },
+    Section { name: "archive", keys: &[key("keep", Span(ZERO, YEARS), Absent::Default("90d"))], lists: &[] },
+    // A target left out would make documents count as delivered that nobody was given: its faults stop everything.
+    Section { name: "delivery", keys: &[], lists: &[List { name: "targets", keys: TARGET, weight: Weight::Error }] },
+    Section {
+        name: "log",
+        keys: &[
+            key("format", Word { now: &["auto", "json", "text"], later: &[] }, Absent::Default("auto")),
+            key(
+                "level",
+                Word { now: &["error", "warn", "info", "debug", "trace"], later: &[] },
+                Absent::Default("info"),
+            ),
+        ],
+        lists: &[],
+    },
+];
+
+const CONNECTORS: Shape = Word { now: &["rest"], later: &["soap", "webdav"] };
+
+const FAST: &[Key] = &[
+    key("environment", Word { now: &["production", "demo"], later: &[] }, Absent::Default("production")),
+    key("base_url", Address, Absent::Unset),
+    key("connector", CONNECTORS, Absent::Default("rest")),
+    key("ca_certificate", Path, Absent::Unset),
+    key("proxy", Proxy, Absent::Unset),
+    key("maintenance", Windows, Absent::Default("04:05-04:15")),
+    key("guard", Span(ZERO, YEARS), Absent::Default("1m")),
+    key("timeout", Span(Duration::from_millis(100), minutes(60)), Absent::Default("60s")),
+    key("max_document", Size(1), Absent::Default("256MiB")),
+    key("concurrency", Whole(1, 256), Absent::Default("4")),
+];
+
+const ACCOUNT: &[Key] = &[
+    key("name", Name, Absent::Required),
+    key("siren", Siren, Absent::Required),
+    key("label", Text, Absent::Unset),
+    key("contact", Text, Absent::Unset),
+    key("enabled", Flag, Absent::Default("true")),
+    key("certificate", Path, Absent::Required),
+    key("key", Path, Absent::Unset),
+    key("certificate_password", Secret, Absent::Unset),
+    key("feeds", Words(&["acquittements", "pes-retour", "chorus"]), Absent::Default("acquittements,pes-retour,chorus")),
+    key("first_poll", Word { now: &["collect", "skip"], later: &[] }, Absent::Default("collect")),
+    key("connector", CONNECTORS, Absent::Unset),
+    key("circuits", Later, Absent::Unset),
+];
+
+const TARGET: &[Key] = &[
+    key("name", Name, Absent::Required),
+    key("feeds", Patterns, Absent::Required),
+    key("inbox", Path, Absent::Required),
+    key("file_mode", FileMode, Absent::Default("0640")),
+    key("command", Later, Absent::Unset),
+    key("webhook", Later, Absent::Unset),
+];
+
+const ZERO: Duration = Duration::ZERO;
+/// As long as anything may last.
+const YEARS: Duration = Duration::from_secs(3660 * 86_400);
+
+const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
+}
+
+const fn key(name: &'static str, shape: Shape, absent: Absent) -> Key {
+    Key { name, shape, absent }
+}

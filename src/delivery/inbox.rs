@@ -1,0 +1,121 @@
+//! Copies into an inbox: a folder tree where the business software picks documents up, and may delete them.
+//!
+//! On disk: `<platform>/<account>/<kind>/<remote_id>[-<name>].<ext>` below the inbox, and `.vaguemestre/` at its root,
+//! where copies are written and synced before they are renamed: nothing unfinished ever shows. All of this blocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::archive::layout::{self, hex};
+use crate::archive::write;
+use crate::config::Target;
+use crate::ledger::Pending;
+
+/// Where copies are written, below the inbox.
+const HIDDEN: &str = ".vaguemestre";
+/// The business software's user shares our group.
+const FOLDER_MODE: u32 = 0o770;
+
+/// Hands `batch` over; answers, for each, where it lies now or why it does not.
+pub(super) fn hand_over(root: &Path, target: &Target, batch: Vec<Pending>) -> Vec<(Pending, Result<PathBuf, String>)> {
+    if let Err(error) = prepare(&target.inbox) {
+        let text = format!("the inbox {} cannot be used: {error}", target.inbox.display());
+        return batch.into_iter().map(|pending| (pending, Err(text.clone()))).collect();
+    }
+    let mut folders = BTreeSet::new();
+    let mut handed: Vec<(Pending, Result<PathBuf, String>)> = batch
+        .into_iter()
+        .map(|pending| {
+            let outcome = copy(root, target, &pending)
+                .inspect(|path| folders.extend(path.parent().map(Path::to_owned)))
+                .map_err(|error| explain(&error, &pending, target));
+            (pending, outcome)
+        })
+        .collect();
+    let failed: BTreeMap<PathBuf, String> = folders
+        .into_iter()
+        .filter_map(|folder| write::sync_folder(&folder).err().map(|error| (folder, error.to_string())))
+        .collect();
+    for (_, outcome) in &mut handed {
+        let fault = outcome.as_ref().ok().and_then(|path| failed.get(path.parent()?).cloned());
+        if let Some(fault) = fault {
+            *outcome = Err(format!("the folder could not be synced: {fault}"));
+        }
+    }
+    handed
+}
+
+/// Makes the inbox where it is missing (its parent must be there: an unmounted share is not to be buried).
+fn prepare(inbox: &Path) -> io::Result<()> {
+    if !inbox.exists() {
+        let (Some(parent), Some(name)) = (inbox.parent(), inbox.file_name()) else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "it has no parent folder"));
+        };
+        write::make_folders(parent, Path::new(name), FOLDER_MODE)?;
+    }
+    write::make_folders(inbox, Path::new(HIDDEN), FOLDER_MODE)
+}
+
+fn copy(root: &Path, target: &Target, pending: &Pending) -> io::Result<PathBuf> {
+    let archived = root.join(&pending.archive_path);
+    let extension = archived.extension().map_or_else(|| "bin".into(), |extension| extension.to_string_lossy());
+    let relative = layout::inbox_path(&pending.feed, &pending.remote_id, pending.name.as_deref(), &extension);
+    if let Some(folder) = relative.parent() {
+        write::make_folders(&target.inbox, folder, FOLDER_MODE)?;
+    }
+    let temporary = target.inbox.join(HIDDEN).join(format!("{}.{}.part", std::process::id(), pending.id));
+    let place = target.inbox.join(&relative);
+    let outcome = copy_bytes(&archived, &temporary, &pending.sha256)
+        .and_then(|copy| copy.set_permissions(Permissions::from_mode(target.file_mode)).map(|()| copy))
+        .and_then(|copy| copy.sync_all())
+        .and_then(|()| write::place(&temporary, &place));
+    if let Err(error) = outcome {
+        // The copy is of no use; the archive has the document.
+        let _ = std::fs::remove_file(&temporary);
+        return Err(error);
+    }
+    Ok(place)
+}
+
+/// Copies and checks: what is handed over is what was stored.
+fn copy_bytes(from: &Path, to: &Path, sha256: &str) -> io::Result<File> {
+    let mut source = File::open(from)?;
+    if to.exists() {
+        // Left by a process of the same number that died in the middle.
+        std::fs::remove_file(to)?;
+    }
+    let mut copy = write::create(to)?;
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0_u8; 64 << 10];
+    loop {
+        let count = source.read(&mut chunk)?;
+        if count == 0 {
+            break;
+        }
+        hash.update(&chunk[..count]);
+        copy.write_all(&chunk[..count])?;
+    }
+    if hex(&hash.finalize()) != sha256 {
+        let text = format!("{} no longer holds the bytes that were stored", from.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(copy)
+}
+
+fn explain(error: &io::Error, pending: &Pending, target: &Target) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("{error}; give the daemon's user write access to {}", target.inbox.display())
+        }
+        io::ErrorKind::AlreadyExists => format!("{error}; move that file away, and it is delivered at the next try"),
+        io::ErrorKind::NotFound => {
+            format!("{error} ({} or the archived copy {})", target.inbox.display(), pending.archive_path)
+        }
+        _ => error.to_string(),
+    }
+}

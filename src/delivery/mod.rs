@@ -1,0 +1,119 @@
+//! Documents leave: each target has a courier that hands over what waits for it, in the order of storing, at least once.
+//!
+//! A delivery that fails steps aside and is tried again with growing pauses; it holds no other back.
+
+mod inbox;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, watch};
+use tokio::task::spawn_blocking;
+
+use crate::clock::Clock;
+use crate::config::Target;
+use crate::ledger::{Ledger, LedgerError, Pending, Settled};
+use crate::log::event;
+
+/// Deliveries made together.
+const BATCH: u32 = 64;
+/// Without being called, a courier looks for deliveries whose pause has ended this often.
+const ROUND: Duration = Duration::from_secs(15);
+/// Pauses after failures: doubling from the first to the last, in seconds.
+const FIRST_PAUSE: i64 = 30;
+const LONGEST_PAUSE: i64 = 3600;
+
+/// Serves one target until the daemon stops.
+#[derive(Clone, Debug)]
+pub struct Courier {
+    /// The state directory.
+    pub root: Arc<PathBuf>,
+    /// What waits.
+    pub ledger: Ledger,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Whom it serves.
+    pub target: Target,
+}
+
+impl Courier {
+    /// Delivers whatever waits, whenever `called`, until `stopping`.
+    pub async fn work(self, called: Arc<Notify>, mut stopping: watch::Receiver<bool>) {
+        loop {
+            let more = match self.deliver().await {
+                Ok(count) => count >= BATCH as usize,
+                Err(error) => {
+                    tracing::warn!(target_name = self.target.name, kind = error.kind(),
+                        "deliveries to {} wait: {error}: {}", self.target.name, error.remedy());
+                    false
+                }
+            };
+            if *stopping.borrow() {
+                return;
+            }
+            if more {
+                continue;
+            }
+            tokio::select! {
+                () = called.notified() => {}
+                () = tokio::time::sleep(ROUND) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+        }
+    }
+
+    /// Delivers one batch of what is due. Answers how many deliveries were tried.
+    ///
+    /// # Errors
+    /// When the ledger fails: the deliveries are made again, which changes nothing where they were made.
+    pub async fn deliver(&self) -> Result<usize, LedgerError> {
+        let due = self.ledger.deliveries_due(&self.target.name, self.clock.now(), BATCH).await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let count = due.len();
+        let (root, target) = (Arc::clone(&self.root), self.target.clone());
+        let handed = spawn_blocking(move || inbox::hand_over(&root, &target, due)).await;
+        let Ok(handed) = handed else { return Ok(count) };
+        let now = self.clock.now();
+        let settled = handed.into_iter().map(|(pending, outcome)| self.settle(pending, outcome, now)).collect();
+        self.ledger.settle_deliveries(settled, now).await?;
+        Ok(count)
+    }
+
+    fn settle(&self, pending: Pending, outcome: Result<PathBuf, String>, now: Timestamp) -> Settled {
+        let Pending { id, feed, remote_id, attempts, .. } = pending;
+        let target = self.target.name.as_str();
+        let outcome = match outcome {
+            Ok(path) => {
+                tracing::info!(event = event::DELIVERY_DONE, feed = %feed, remote_id, target_name = target,
+                    path = %path.display(), "delivered {remote_id} of {feed} to {target}");
+                Ok(())
+            }
+            Err(error) => {
+                let next = now + SignedDuration::from_secs(pause(attempts));
+                tracing::warn!(event = event::DELIVERY_FAILED, feed = %feed, remote_id, target_name = target, error,
+                    next_try = %next, "{remote_id} of {feed} could not be delivered to {target}: {error}");
+                Err((error, next))
+            }
+        };
+        Settled { id, feed, remote_id, outcome }
+    }
+}
+
+/// Seconds before the next try, after `attempts` earlier ones.
+fn pause(attempts: i64) -> i64 {
+    let doubled = u32::try_from(attempts).ok().and_then(|exponent| 2_i64.checked_pow(exponent));
+    doubled.and_then(|factor| FIRST_PAUSE.checked_mul(factor)).map_or(LONGEST_PAUSE, |pause| pause.min(LONGEST_PAUSE))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn pauses_grow_to_an_hour_and_stay() {
+        let pauses: Vec<i64> = [0, 1, 2, 6, 7, 60, 900].map(super::pause).into();
+        assert_eq!(pauses, [30, 60, 120, 1920, 3600, 3600, 3600]);
+    }
+}

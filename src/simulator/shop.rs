@@ -1,0 +1,373 @@
+//! What the platform holds, and what it answers before any fault.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::answer::{Answer, Framing};
+use super::fault::{Armed, Fault, Times};
+use super::record::Record;
+use super::route::{Call, Route};
+use super::tls::Visitor;
+use crate::clock::Clock;
+use crate::feed::Kind;
+
+/// How the platform behaves where its guide leaves the matter open, or where a test wants it so.
+#[derive(Clone, Debug)]
+pub struct Behaviour {
+    /// Listings go on showing documents that were collected.
+    pub keep_listing: bool,
+    /// Wait before each answer.
+    pub latency: Duration,
+    /// A document counts as collected as soon as its download begins, whatever then happens to it.
+    pub consume_on_start: bool,
+    /// A collected document asked for again is denied ("Invalid docId"), with this status; `None`: served again.
+    pub forget_collected: Option<u16>,
+    /// The status of the error for an unknown document.
+    pub unknown_status: u16,
+    /// Listings write ids as strings, not as numbers.
+    pub ids_as_strings: bool,
+    /// Clients without a good certificate finish the handshake and are told by HTML, not by a TLS alert.
+    pub plain_400_without_certificate: bool,
+    /// TCP connections are accepted, and TLS never answered.
+    pub hold_handshakes: bool,
+    /// How the end of bodies is marked.
+    pub framing: Framing,
+    /// More headers for each document.
+    pub download_headers: Vec<(String, String)>,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            keep_listing: false,
+            latency: Duration::ZERO,
+            consume_on_start: false,
+            forget_collected: None,
+            unknown_status: 500,
+            ids_as_strings: false,
+            plain_400_without_certificate: false,
+            hold_handshakes: false,
+            framing: Framing::Length,
+            download_headers: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Document {
+    siren: String,
+    bytes: Bytes,
+    collected: bool,
+}
+
+/// All that connections and the handle of the platform share.
+#[derive(Debug)]
+pub(super) struct Shop {
+    inner: Mutex<Inner>,
+    /// Told at every change of the records.
+    pub(super) changed: Notify,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) behaviour: Behaviour,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) faults: Vec<Armed>,
+    pub(super) records: Vec<Record>,
+    pub(super) connections: u64,
+    pub(super) refusals: Vec<String>,
+    /// Accounts, with the certificates allowed to each (none named: all).
+    accounts: HashMap<String, HashSet<String>>,
+    documents: HashMap<(Kind, String), Document>,
+    /// Ids in the order they came.
+    shelves: HashMap<(String, Kind), Vec<String>>,
+    scripted: HashMap<(String, Kind), Bytes>,
+}
+
+/// A request as it was read.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) method: String,
+    pub(super) path: String,
+}
+
+/// An answer ready to be written, and the entry to keep of it.
+pub(super) struct Service {
+    pub(super) answer: Answer,
+    pub(super) entry: Entry,
+    pub(super) latency: Duration,
+    pub(super) now: Timestamp,
+}
+
+impl Shop {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let inner = Inner {
+            behaviour: Behaviour::default(),
+            clock,
+            faults: Vec::new(),
+            records: Vec::new(),
+            connections: 0,
+            refusals: Vec::new(),
+            accounts: HashMap::new(),
+            documents: HashMap::new(),
+            shelves: HashMap::new(),
+            scripted: HashMap::new(),
+        };
+        Self { inner: Mutex::new(inner), changed: Notify::new() }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records a request and decides its answer.
+    pub(super) fn receive(self: &Arc<Self>, request: Request, visitor: &Visitor, connection: u64) -> Service {
+        let mut inner = self.lock();
+        let now = inner.clock.now();
+        let route = Route::parse(&request.path);
+        let (mut answer, mut document) = inner.respond(&request, route.as_ref(), visitor, now);
+        let siren = route.as_ref().and_then(|route| inner.siren_of(route));
+        if let Some(fault) = route.as_ref().and_then(|route| inner.fault_for(route, siren.as_deref())) {
+            let (spoilt, honest) = answer.spoilt(&fault, now);
+            document = document.filter(|_| honest);
+            answer = spoilt;
+        }
+        let index = inner.records.len();
+        inner.records.push(Record {
+            at: now,
+            started_at: Instant::now(),
+            finished_at: None,
+            method: request.method,
+            path: request.path,
+            call: route.as_ref().map(|route| route.call),
+            siren,
+            kind: route.as_ref().map(|route| route.kind),
+            id: route.filter(|route| route.call == Call::Download).map(|route| route.subject),
+            status: answer.status,
+            client_subject: match visitor {
+                Visitor::Known(name) => Some(Arc::clone(name)),
+                Visitor::Nobody | Visitor::Refused => None,
+            },
+            connection,
+            sent: 0,
+            completed: false,
+        });
+        if inner.behaviour.consume_on_start
+            && let Some(key) = document.take()
+        {
+            inner.mark(&key, true);
+        }
+        let latency = inner.behaviour.latency;
+        drop(inner);
+        self.changed.notify_waiters();
+        let entry = Entry { shop: Arc::clone(self), index, document, undo: None, over: false };
+        Service { answer, entry, latency, now }
+    }
+}
+
+impl Inner {
+    pub(super) fn open(&mut self, siren: &str) -> &mut HashSet<String> {
+        self.accounts.entry(siren.to_owned()).or_default()
+    }
+
+    pub(super) fn put(&mut self, siren: &str, kind: Kind, id: String, bytes: Bytes) {
+        self.open(siren);
+        let document = Document { siren: siren.to_owned(), bytes, collected: false };
+        if self.documents.insert((kind, id.clone()), document).is_none() {
+            self.shelves.entry((siren.to_owned(), kind)).or_default().push(id);
+        }
+    }
+
+    pub(super) fn remove(&mut self, kind: Kind, id: &str) {
+        if let Some(document) = self.documents.remove(&(kind, id.to_owned()))
+            && let Some(shelf) = self.shelves.get_mut(&(document.siren, kind))
+        {
+            shelf.retain(|other| other != id);
+        }
+    }
+
+    /// Ids of the documents of a feed, in the order they came; without those collected, unless `all`.
+    pub(super) fn ids(&self, siren: &str, kind: Kind, all: bool) -> Vec<String> {
+        let shelf = self.shelves.get(&(siren.to_owned(), kind)).map(Vec::as_slice).unwrap_or_default();
+        let waits = |id: &&String| {
+            all || self.documents.get(&(kind, (*id).clone())).is_some_and(|document| !document.collected)
+        };
+        shelf.iter().filter(waits).cloned().collect()
+    }
+
+    pub(super) fn script(&mut self, siren: &str, kind: Kind, body: Option<Bytes>) {
+        self.open(siren);
+        match body {
+            Some(body) => self.scripted.insert((siren.to_owned(), kind), body),
+            None => self.scripted.remove(&(siren.to_owned(), kind)),
+        };
+    }
+
+    /// Sets whether a document was collected; tells what it was before.
+    fn mark(&mut self, key: &(Kind, String), collected: bool) -> bool {
+        self.documents.get_mut(key).is_some_and(|document| std::mem::replace(&mut document.collected, collected))
+    }
+
+    fn siren_of(&self, route: &Route) -> Option<String> {
+        match route.call {
+            Call::List => Some(route.subject.clone()),
+            Call::Download => {
+                self.documents.get(&(route.kind, route.subject.clone())).map(|document| document.siren.clone())
+            }
+        }
+    }
+
+    fn fault_for(&mut self, route: &Route, siren: Option<&str>) -> Option<Fault> {
+        let id = (route.call == Call::Download).then_some(route.subject.as_str());
+        let armed = self.faults.iter_mut().find(|armed| armed.matcher.hits(route.call, route.kind, siren, id))?;
+        armed.strike();
+        let fault = armed.fault.clone();
+        self.faults.retain(|armed| armed.times != Times::N(0));
+        Some(fault)
+    }
+
+    /// The honest answer; with the document it carries, if any.
+    fn respond(
+        &self,
+        request: &Request,
+        route: Option<&Route>,
+        visitor: &Visitor,
+        now: Timestamp,
+    ) -> (Answer, Option<(Kind, String)>) {
+        let answer = match (visitor, route) {
+            (Visitor::Nobody, _) => Answer::web_server(400, "No required SSL certificate was sent", "Bad Request"),
+            (Visitor::Refused, _) => Answer::web_server(400, "The SSL certificate error", "Bad Request"),
+            _ if request.method != "GET" => Answer::web_server(405, "Not Allowed", "Not Allowed"),
+            (_, None) => Answer::web_server(404, "Not Found", "Not Found"),
+            (Visitor::Known(name), Some(route)) => match route.call {
+                Call::List => self.list(route, name, now),
+                Call::Download => return self.download(route, name, now),
+            },
+        };
+        (answer, None)
+    }
+
+    fn list(&self, route: &Route, client: &str, now: Timestamp) -> Answer {
+        let siren = route.subject.as_str();
+        if !self.accounts.contains_key(siren) {
+            return Answer::refusal(
+                self.behaviour.unknown_status,
+                now,
+                111,
+                "Subscriber not found",
+                "Client introuvable",
+            );
+        }
+        if !self.admits(siren, client) {
+            return unauthorized(now);
+        }
+        let body = match self.scripted.get(&(siren.to_owned(), route.kind)) {
+            Some(body) => body.clone(),
+            None => {
+                let ids = self.ids(siren, route.kind, self.behaviour.keep_listing);
+                Value::from_iter(ids.into_iter().map(|id| self.written_id(id))).to_string().into()
+            }
+        };
+        Answer::new(200, "application/json;charset=UTF-8", body).framed(self.behaviour.framing)
+    }
+
+    fn download(&self, route: &Route, client: &str, now: Timestamp) -> (Answer, Option<(Kind, String)>) {
+        let denied =
+            |status| Answer::refusal(status, now, 102, "Internal error: Invalid docId", "Le document est introuvable");
+        let key = (route.kind, route.subject.clone());
+        let Some(document) = self.documents.get(&key) else {
+            return (denied(self.behaviour.unknown_status), None);
+        };
+        if !self.admits(&document.siren, client) {
+            return (unauthorized(now), None);
+        }
+        if let (true, Some(status)) = (document.collected, self.behaviour.forget_collected) {
+            return (denied(status), None);
+        }
+        let answer = Answer::new(200, "application/xml", document.bytes.clone())
+            .with_headers(&self.behaviour.download_headers)
+            .framed(self.behaviour.framing);
+        (answer, Some(key))
+    }
+
+    fn admits(&self, siren: &str, client: &str) -> bool {
+        self.accounts.get(siren).is_some_and(|clients| clients.is_empty() || clients.contains(client))
+    }
+
+    fn written_id(&self, id: String) -> Value {
+        match id.parse::<u64>() {
+            Ok(number) if !self.behaviour.ids_as_strings && number.to_string() == id => number.into(),
+            _ => id.into(),
+        }
+    }
+}
+
+fn unauthorized(now: Timestamp) -> Answer {
+    Answer::refusal(403, now, 100, "Unauthorized", "Vous n'avez pas les droits sur ce compte")
+}
+
+/// The record of one request, while its answer is being written.
+///
+/// The end is recorded before the last bytes leave, so that who reads the answer finds it recorded; it is taken back
+/// when they could not be written, or when the entry is dropped before they were.
+pub(super) struct Entry {
+    shop: Arc<Shop>,
+    index: usize,
+    /// The document that is collected once the answer is over.
+    document: Option<(Kind, String)>,
+    /// Whether the document had been collected before, once its end is recorded.
+    undo: Option<bool>,
+    over: bool,
+}
+
+impl Entry {
+    /// Notes that the last `sent` bytes leave now, and whether the body is then whole.
+    pub(super) fn ending(&mut self, sent: usize, whole: bool) {
+        let mut inner = self.shop.lock();
+        if let (true, Some(key)) = (whole, &self.document) {
+            self.undo = Some(inner.mark(key, true));
+        }
+        self.close(&mut inner, Some(sent), whole);
+    }
+
+    /// Notes that `sent` more bytes have left.
+    pub(super) fn sent(&mut self, sent: usize) {
+        if let Some(record) = self.shop.lock().records.get_mut(self.index) {
+            record.sent += sent as u64;
+        }
+    }
+
+    /// Notes that the last bytes have left.
+    pub(super) fn ended(&mut self) {
+        self.over = true;
+    }
+
+    fn close(&self, inner: &mut Inner, sent: Option<usize>, completed: bool) {
+        if let Some(record) = inner.records.get_mut(self.index) {
+            record.finished_at = Some(Instant::now());
+            record.completed = completed;
+            record.sent += sent.unwrap_or_default() as u64;
+        }
+        self.shop.changed.notify_waiters();
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let mut inner = self.shop.lock();
+        if let (Some(key), Some(before)) = (&self.document, self.undo) {
+            inner.mark(key, before);
+        }
+        self.close(&mut inner, None, false);
+    }
+}
