@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod connector;
 pub mod content;
+pub mod daemon;
 pub mod delivery;
 pub mod feed;
 pub mod http;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::clock::Clock;
@@ -39,8 +39,8 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// Delivers whatever waits, whenever `called`, until `stopping`.
-    pub async fn work(self, called: Arc<Notify>, mut stopping: watch::Receiver<bool>) {
+    /// Delivers whatever waits, whenever something was `stored`, until `stopping`.
+    pub async fn work(self, mut stored: watch::Receiver<()>, mut stopping: watch::Receiver<bool>) {
         loop {
             let more = match self.deliver().await {
                 Ok(count) => count >= BATCH as usize,
@@ -57,7 +57,7 @@ impl Courier {
                 continue;
             }
             tokio::select! {
-                () = called.notified() => {}
+                Ok(()) = stored.changed() => {}
                 () = tokio::time::sleep(ROUND) => {}
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }

@@ -70,10 +70,11 @@ impl Keeper {
         ledger: Ledger,
         clock: Arc<dyn Clock>,
         targets: Arc<[Target]>,
+        stored: watch::Sender<()>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let desk = Desk { root, ledger, clock, targets, stopping };
+        let desk = Desk { root, ledger, clock, targets, stored, stopping };
         tokio::spawn(desk.work(waiting));
         Self { queue }
     }
@@ -90,6 +91,8 @@ struct Desk {
     ledger: Ledger,
     clock: Arc<dyn Clock>,
     targets: Arc<[Target]>,
+    /// Tells the couriers.
+    stored: watch::Sender<()>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -127,6 +130,7 @@ impl Desk {
         }
         if self.commit(&kept).await {
             kept.iter().for_each(announce);
+            self.stored.send_replace(());
             replies.into_iter().for_each(|reply| answer(reply, Ok(())));
         } else {
             replies.into_iter().for_each(|reply| answer(reply, Err(IntakeError::Stopping)));

@@ -51,7 +51,7 @@ pub struct Intake {
 
 impl Intake {
     /// Makes the archive's own folders below the state directory `root` and starts the task that keeps documents.
-    /// When `stopping` turns true, a keeper that waits for the ledger gives up (the files are adopted at next start).
+    /// `stored` is told of each batch. When `stopping` turns true, a keeper that waits for the ledger gives up (the files are adopted at next start).
     ///
     /// # Errors
     /// When the folders cannot be made.
@@ -60,6 +60,7 @@ impl Intake {
         ledger: Ledger,
         clock: Arc<dyn Clock>,
         targets: Arc<[Target]>,
+        stored: watch::Sender<()>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, IntakeError> {
         for folder in [layout::INCOMING, layout::QUARANTINE] {
@@ -67,7 +68,7 @@ impl Intake {
                 .map_err(|source| IntakeError::Disk { path: root.join(folder), source })?;
         }
         let root = Arc::new(root.to_owned());
-        let keeper = keeper::Keeper::start(Arc::clone(&root), ledger, clock, targets, stopping);
+        let keeper = keeper::Keeper::start(Arc::clone(&root), ledger, clock, targets, stored, stopping);
         Ok(Self { root, keeper })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::Row as _;
+use sqlx::{QueryBuilder, Row as _};
 
 use super::{Ledger, LedgerError, time};
 use crate::clock::stamp;
@@ -75,6 +75,30 @@ impl Ledger {
                 .execute(c)
                 .await?;
                 Ok(changed && problem.is_some())
+            })
+        })
+        .await
+    }
+
+    /// Forgets what was recorded of accounts that are no longer configured; those in `unusable` are, though they have no
+    /// feed that could be polled.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn retire_accounts(&self, unusable: Vec<String>) -> Result<(), LedgerError> {
+        self.write(move |c| {
+            Box::pin(async move {
+                let mut delete = QueryBuilder::new(
+                    "DELETE FROM accounts WHERE account NOT IN (SELECT account FROM feeds WHERE configured = 1)
+                         AND account NOT IN (",
+                );
+                let mut list = delete.separated(", ");
+                for account in &unusable {
+                    list.push_bind(account.as_str());
+                }
+                list.push_unseparated(")");
+                delete.build().execute(c).await?;
+                Ok(())
             })
         })
         .await

@@ -414,6 +414,16 @@ impl Ledger {
         .await
     }
 
+    /// Gives up a claim that led to nothing: the document is abandoned again, with `error`.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn abandon_claim(&self, id: i64, error: String) -> Result<(), LedgerError> {
+        let refusal =
+            Refusal { id, condition: Condition::Abandoned, in_doubt: false, error: Some(error), quarantine: None };
+        self.refuse(refusal).await
+    }
+
     /// Closes an abandoned or lost document: it is no failure any more.
     ///
     /// # Errors

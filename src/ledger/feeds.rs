@@ -291,6 +291,28 @@ impl Ledger {
         .await
     }
 
+    /// Lets documents of `feed` that wait be fetched at `at`, without a listing; does nothing where none waits.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn resume_if_open(&self, feed: &FeedName, at: Timestamp) -> Result<(), LedgerError> {
+        let feed = feed.clone();
+        self.write(move |c| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE feeds SET resume_at = $1 WHERE feed = $2 AND EXISTS (SELECT 1 FROM documents
+                         WHERE documents.feed = feeds.feed AND documents.state = 'listed')",
+                )
+                .bind(stamp(at))
+                .bind(feed.as_str())
+                .execute(c)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Feeds that hold documents an earlier run, or a stop, left to be fetched.
     ///
     /// # Errors

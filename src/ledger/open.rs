@@ -85,9 +85,9 @@ impl Ledger {
     }
 
     /// Waits until everything written is durable and closes the connections (the last one checkpoints the WAL).
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.readers.close().await;
-        if let Some(writer) = self.writer {
+        if let Some(writer) = &self.writer {
             writer.close().await;
         }
     }

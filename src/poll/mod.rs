@@ -2,7 +2,7 @@
 //! this file holds the walk, [`pass`] the documents of a feed side by side, [`fetch`] one document, [`judgement`] what a
 //! failed try costs.
 
-mod account;
+pub mod account;
 mod fetch;
 mod judgement;
 mod pass;

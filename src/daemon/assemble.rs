@@ -1,0 +1,135 @@
+//! From settings to the feeds this process polls: the platform, its accounts, what the ledger knows of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+
+use crate::config::{Fast, Settings};
+use crate::feed::FeedName;
+use crate::http::verifier::{ServerVerifier, TrustError};
+use crate::ledger::{FeedIdentity, Ledger, LedgerError};
+use crate::log::event;
+use crate::poll::{Account, Feed, Platform};
+use crate::schedule::{Cadence, Calendar, NoTimeLeft, Window, WindowError};
+
+/// The feeds of this configuration, by name.
+pub type Catalog = HashMap<FeedName, Feed>;
+
+/// Settings that this machine cannot fulfil.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    /// The authorities to trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// A window.
+    #[error(transparent)]
+    Window(#[from] WindowError),
+    /// Windows that leave no time.
+    #[error(transparent)]
+    Time(#[from] NoTimeLeft),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl AssemblyError {
+    /// What the operator does about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Trust(error) => error.remedy(),
+            Self::Window(_) | Self::Time(_) => "correct [fast] maintenance and guard, [schedule] avoid_hour".to_owned(),
+            Self::Ledger(error) => error.remedy().to_owned(),
+        }
+    }
+}
+
+/// When the feeds of `fast` may be listed.
+///
+/// # Errors
+/// When the windows cannot be read, or leave no time.
+pub fn cadence(settings: &Settings, fast: &Fast) -> Result<Cadence, AssemblyError> {
+    let windows = fast.maintenance.iter().map(|text| Window::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let calendar = Calendar::new(&windows, fast.guard, settings.schedule.avoid_hour)?;
+    Ok(Cadence::new(settings.schedule.interval, settings.schedule.jitter, calendar, fast.loopback))
+}
+
+/// The platform as all its accounts share it.
+///
+/// # Errors
+/// When its authorities or its windows cannot be used.
+pub fn platform(settings: &Settings, fast: &Fast) -> Result<Platform, AssemblyError> {
+    Ok(Platform {
+        base_url: fast.base_url.clone(),
+        origin: fast.origin.clone(),
+        loopback: fast.loopback,
+        proxy: fast.proxy.clone(),
+        no_proxy: settings.http.no_proxy.clone(),
+        timeout: fast.timeout,
+        max_document: fast.max_document,
+        concurrency: fast.concurrency,
+        cadence: cadence(settings, fast)?,
+        verifier: ServerVerifier::new(fast.ca_certificate.as_deref())?,
+    })
+}
+
+/// All feeds of the configuration, registered in the ledger; accounts that cannot work are recorded with their problem.
+pub(super) async fn catalog(
+    settings: &Settings,
+    ledger: &Ledger,
+    now: Timestamp,
+) -> Result<Catalog, AssemblyError> {
+    let Some(fast) = &settings.fast else { return Ok(Catalog::new()) };
+    let mut catalog = feeds(settings, fast)?;
+    let identities = catalog
+        .values()
+        .map(|feed| FeedIdentity {
+            feed: feed.name.clone(),
+            origin: fast.origin.clone(),
+            siren: feed.account.settings.siren.clone(),
+        })
+        .collect();
+    let registration = ledger.register(identities, now).await?;
+    for (old, new) in &registration.renamed {
+        tracing::info!(feed = %new, "{old} is now called {new}; its history goes with it");
+    }
+    let mut problems: Vec<(String, String)> = fast
+        .unusable
+        .iter()
+        .map(|account| (format!("fast/{}", account.name), account.problem.clone()))
+        .collect();
+    for (feed, origin, siren) in registration.conflicts {
+        catalog.remove(&feed);
+        let problem = format!(
+            "{feed} belongs, in the ledger, to SIREN {siren} at {origin}: give the account a new name, so that what was \
+             collected for the other stays apart"
+        );
+        problems.push((feed.account_name().to_owned(), problem));
+    }
+    ledger.retire_accounts(problems.iter().map(|(account, _)| account.clone()).collect()).await?;
+    for (account, problem) in problems {
+        if ledger.judge_account(&account, None, Some(problem.clone()), now).await? {
+            tracing::error!(event = event::ACCOUNT_UNUSABLE, account, "account {account} cannot work: {problem}");
+        }
+    }
+    Ok(catalog)
+}
+
+fn feeds(settings: &Settings, fast: &Fast) -> Result<Catalog, AssemblyError> {
+    let platform = Arc::new(platform(settings, fast)?);
+    let mut catalog = Catalog::new();
+    for settings in fast.accounts.iter().filter(|account| account.enabled) {
+        let account = Arc::new(Account {
+            settings: settings.clone(),
+            platform: Arc::clone(&platform),
+            slots: Arc::new(Semaphore::new(fast.concurrency)),
+        });
+        for &kind in &settings.feeds {
+            let name = FeedName::fast(&settings.name, kind);
+            catalog.insert(name.clone(), Feed { name, kind, account: Arc::clone(&account) });
+        }
+    }
+    Ok(catalog)
+}

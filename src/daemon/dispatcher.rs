@@ -1,0 +1,191 @@
+//! Who is due: one indexed query a second, so that thirty thousand feeds cost what three do.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
+
+use super::{House, operate, supervisor};
+use crate::clock::BootTime;
+use crate::feed::FeedName;
+use crate::ledger::{Due, LedgerError};
+use crate::log::event;
+use crate::schedule::{LastListing, Seed};
+
+/// Polls that are running or wait for a connection, at most.
+const MOST: usize = 512;
+/// Ticks further apart than this mean that the machine slept, or could not keep up: what is overdue is spread anew.
+const STALL: SignedDuration = SignedDuration::from_secs(30);
+/// Wall and boot clock drifting apart by more than this between two ticks mean that the wall clock was set.
+const JUMP: SignedDuration = SignedDuration::from_secs(5);
+
+/// Starts polls when they are due, and requests of commands when they come.
+pub(super) struct Dispatcher {
+    house: Arc<House>,
+    work: JoinSet<Option<FeedName>>,
+    running: HashSet<FeedName>,
+    last_tick: Option<(Timestamp, BootTime)>,
+    out_of_room: bool,
+    ledger_fails: bool,
+}
+
+impl Dispatcher {
+    pub(super) fn new(house: Arc<House>) -> Self {
+        Self {
+            house,
+            work: JoinSet::new(),
+            running: HashSet::new(),
+            last_tick: None,
+            out_of_room: false,
+            ledger_fails: false,
+        }
+    }
+
+    /// At start: overdue feeds are spread, those with documents left over are taken up, the couriers begin.
+    pub(super) async fn settle_in(&mut self) -> Result<(), LedgerError> {
+        self.house.start_deliveries();
+        let now = self.house.clock.now();
+        self.spread(now).await?;
+        let waiting = self.house.ledger.feeds_to_resume().await?;
+        let (count, seed) = (waiting.len(), Seed(self.house.ledger.seed()));
+        for name in waiting {
+            if let Some(feed) = self.house.catalog.get(&name) {
+                let at = if count <= 10 { now } else {
+                    feed.account.platform.cadence.first(&seed, name.as_str(), now, count)
+                };
+                self.house.ledger.resume_feed(&name, at).await?;
+            }
+        }
+        self.last_tick = Some((now, self.house.clock.boot()));
+        Ok(())
+    }
+
+    /// One look at the ledger. A ledger that fails is said once, and looked at again at the next tick.
+    pub(super) async fn tick(&mut self) {
+        match self.look().await {
+            Ok(()) => self.ledger_fails = false,
+            Err(error) if !self.ledger_fails => {
+                self.ledger_fails = true;
+                tracing::error!(kind = error.kind(), remedy = error.remedy(), "nothing can be polled: {error}");
+            }
+            Err(_) => {}
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), LedgerError> {
+        let (now, boot) = (self.house.clock.now(), self.house.clock.boot());
+        if self.time_was_out_of_joint(now, &boot) {
+            self.spread(now).await?;
+        }
+        self.last_tick = Some((now, boot));
+        if self.house.ledger.requests_wait().await? {
+            for request in self.house.ledger.take_requests().await? {
+                let house = Arc::clone(&self.house);
+                self.work.spawn(async move {
+                    operate::carry_out(&house, request).await;
+                    None
+                });
+            }
+        }
+        if !self.has_room() || self.running.len() >= MOST {
+            return Ok(());
+        }
+        let limit = u32::try_from(self.running.len() + 64).unwrap_or(u32::MAX);
+        for due in self.house.ledger.due(now, limit).await? {
+            self.start(due, now);
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, due: Due, now: Timestamp) {
+        let Some(feed) = self.house.catalog.get(&due.feed).cloned() else { return };
+        if !self.running.insert(due.feed.clone()) {
+            return;
+        }
+        let poller = Arc::clone(&self.house.poller);
+        self.work.spawn(async move {
+            let outcome =
+                if due.planned <= now { poller.poll(&feed, &due).await } else { poller.resume(&feed).await };
+            if let Err(error) = outcome {
+                tracing::error!(feed = %feed.name, kind = error.kind(), remedy = error.remedy(),
+                    "the poll of {} broke off: {error}", feed.name);
+            }
+            Some(feed.name)
+        });
+    }
+
+    /// Whether the machine slept, or its clock was set, since the last tick.
+    fn time_was_out_of_joint(&self, now: Timestamp, boot: &BootTime) -> bool {
+        let Some((wall, then)) = &self.last_tick else { return false };
+        let passed = now.duration_since(*wall);
+        let really = SignedDuration::try_from(boot.elapsed.saturating_sub(then.elapsed)).unwrap_or(passed);
+        let drift = if boot.id == then.id && !boot.id.is_empty() { passed - really } else { SignedDuration::ZERO };
+        passed > STALL || passed < SignedDuration::ZERO || drift.abs() > JUMP
+    }
+
+    /// Plans anew, without a burst, whatever is overdue or (the clock was set back) absurdly far away.
+    async fn spread(&self, now: Timestamp) -> Result<(), LedgerError> {
+        let Some(any) = self.house.catalog.values().next() else { return Ok(()) };
+        let cadence = &any.account.platform.cadence;
+        let plausible = cadence.latest_plausible(now, self.house.catalog.len());
+        let late = self.house.ledger.out_of_time(now, plausible).await?;
+        let (seed, boot, count) = (Seed(self.house.ledger.seed()), self.house.clock.boot(), late.len());
+        let plans = late
+            .into_iter()
+            .map(|due| {
+                let first = cadence.first(&seed, due.feed.as_str(), now, count);
+                let last = due.last_listed.clone().map(|(wall, boot)| LastListing { wall, boot });
+                let wait = last.and_then(|last| cadence.wait_before_listing(&last, now, &boot));
+                let next = wait.map_or(first, |wait| {
+                    let first = first.checked_add(wait).unwrap_or(first);
+                    cadence.postponed(&seed, due.feed.as_str(), first)
+                });
+                (due, next)
+            })
+            .collect();
+        self.house.ledger.plan_anew(plans).await
+    }
+
+    /// Whether there is room to collect anything (F9); said once when that changes.
+    fn has_room(&mut self) -> bool {
+        let room = self.house.poller.has_room(0, 0).unwrap_or(false);
+        if !room && !self.out_of_room {
+            let state = self.house.state.path().display();
+            tracing::error!(event = event::DISK_LOW, "the disk of {state} has less than [state] reserve left: nothing is \
+                collected until there is room; make some, or lower the reserve");
+        } else if room && self.out_of_room {
+            tracing::info!("there is room on the disk again: collecting goes on");
+        }
+        self.out_of_room = !room;
+        room
+    }
+
+    /// Takes note of work that ended. Never returns while nothing ends.
+    pub(super) async fn reap(&mut self) {
+        match self.work.join_next().await {
+            Some(Ok(Some(feed))) => {
+                self.running.remove(&feed);
+            }
+            Some(Ok(None)) => {}
+            Some(Err(error)) => tracing::error!(%error, "a task died; its claim is taken up at the next start"),
+            None => std::future::pending().await,
+        }
+        supervisor::status(self.running.len(), self.house.catalog.len());
+    }
+
+    /// Polls that are running.
+    pub(super) fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Waits for all work to end.
+    pub(super) async fn drain(&mut self) {
+        while self.work.join_next().await.is_some() {}
+    }
+
+    /// Drops all work.
+    pub(super) async fn abort(&mut self) {
+        self.work.shutdown().await;
+    }
+}

@@ -1,0 +1,83 @@
+//! The long-lived process: holds the state directory, waits, starts what is due, carries out requests, and stops
+//! cleanly.
+//!
+//! There is no recovery mode: [`House::open`] does the same after `kill -9` as after a clean stop, for rows say what is
+//! next. `poll` and `retry` without a daemon open the same house, work, and close it.
+
+pub mod assemble;
+mod dispatcher;
+mod house;
+mod housekeeping;
+pub mod operate;
+mod signals;
+mod supervisor;
+mod ticker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use house::{House, HouseError};
+
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::log::event;
+use dispatcher::Dispatcher;
+use signals::{Signal, Signals};
+use ticker::{Tick, Ticker};
+
+/// While running downloads are waited for, systemd is told this often that we are alive.
+const EXTEND_EVERY: Duration = Duration::from_secs(5);
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the state directory or the ledger cannot be used, or the scheduler cannot be started.
+pub async fn run(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let house = Arc::new(House::open(settings, clock).await?);
+    let mut ticker = Ticker::start().await?;
+    let mut dispatcher = Dispatcher::new(Arc::clone(&house));
+    dispatcher.settle_in().await?;
+    let feeds = house.catalog.len();
+    tracing::info!(event = event::DAEMON_READY, feeds, version = env!("CARGO_PKG_VERSION"),
+        state = %house.state.path().display(), "ready: {feeds} feeds");
+    supervisor::ready();
+    loop {
+        tokio::select! {
+            tick = ticker.next() => match tick {
+                Tick::Dispatch => dispatcher.tick().await,
+                Tick::Housekeeping => housekeeping::tidy(&house).await,
+            },
+            () = dispatcher.reap() => {}
+            signal = signals.next() => match signal {
+                Signal::Reload => tracing::warn!(event = event::CONFIG_REJECTED,
+                    "SIGHUP: this version does not reload its configuration; restart the service instead"),
+                Signal::Stop => break,
+            },
+        }
+    }
+    ticker.stop().await;
+    stop(house, dispatcher, signals).await;
+    Ok(())
+}
+
+/// Nothing new begins; running downloads finish within their own limits; a second signal stops at once.
+async fn stop(house: Arc<House>, mut dispatcher: Dispatcher, mut signals: Signals) {
+    let running = dispatcher.running();
+    tracing::info!(event = event::DAEMON_STOPPING, running, "stopping: {running} polls finish first");
+    supervisor::stopping();
+    house.stop();
+    loop {
+        tokio::select! {
+            () = dispatcher.drain() => break,
+            () = tokio::time::sleep(EXTEND_EVERY) => supervisor::extend(),
+            signal = signals.next() => if matches!(signal, Signal::Stop) {
+                tracing::warn!("second signal: stopping at once; what was running is taken up at the next start");
+                dispatcher.abort().await;
+                break;
+            },
+        }
+    }
+    drop(dispatcher);
+    house.close().await;
+}
