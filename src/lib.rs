@@ -14,6 +14,7 @@
 //! `simulator` plays the platforms on loopback for the demo and the tests.
 
 pub mod archive;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connector;
@@ -31,3 +32,4 @@ pub mod schedule;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod state;
+pub mod status;

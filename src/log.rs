@@ -41,3 +41,67 @@ pub mod event {
     /// An operator's command was carried out.
     pub const OPERATOR_COMMAND: &str = "operator.command";
 }
+
+use tracing::Level;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::clock::{Clock as _, SystemClock, stamp};
+use crate::config::{LogFormat, LogLevel};
+
+/// Crates beneath ours say how they do it; only errors of theirs matter to an operator.
+const BENEATH: Level = Level::WARN;
+
+/// Starts the log, on standard error: journald's own fields under systemd, else text, or JSON. Later calls change
+/// nothing.
+pub fn start(format: LogFormat, level: LogLevel) {
+    let wanted = LevelFilter::from_level(level.as_tracing());
+    let filter = Targets::new().with_default(wanted.min(BENEATH.into())).with_target("vaguemestre", wanted);
+    let filter = filter.with_target("tokio_cron_scheduler", LevelFilter::ERROR);
+    let journal = if format == LogFormat::Auto && under_systemd() { tracing_journald::layer().ok() } else { None };
+    let registry = tracing_subscriber::registry().with(filter);
+    // A second call finds a log in place already, and leaves it.
+    let _ = match (format, journal) {
+        (_, Some(journal)) => {
+            registry.with(journal.with_field_prefix(None).with_syslog_identifier("vaguemestre".to_owned())).try_init()
+        }
+        (LogFormat::Json, None) => registry
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_target(false)
+                    .with_current_span(false)
+                    .with_span_list(false)
+                    .with_timer(Utc(SystemClock::new()))
+                    .with_writer(std::io::stderr),
+            )
+            .try_init(),
+        (_, None) => registry
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .with_target(false)
+                    .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none())
+                    .with_timer(Utc(SystemClock::new()))
+                    .with_writer(std::io::stderr),
+            )
+            .try_init(),
+    };
+}
+
+/// Whether standard error is journald's.
+fn under_systemd() -> bool {
+    std::env::var_os("JOURNAL_STREAM").is_some()
+}
+
+/// Times of the log, as in the ledger.
+struct Utc(SystemClock);
+
+impl FormatTime for Utc {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        writer.write_str(&stamp(self.0.now()))
+    }
+}

@@ -1,3 +1,10 @@
-//! The command `vaguemestre`.
+//! The command `vaguemestre`: parse, dispatch, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use vaguemestre::cli::Invocation;
+
+fn main() -> ExitCode {
+    Invocation::parse().execute()
+}

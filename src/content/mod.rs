@@ -2,9 +2,9 @@
 //!
 //! A return is XML that is well-formed, or a whole PDF, a whole ZIP, or other binary. It is never a page, a message,
 //! a JSON object or a part of itself: what is cut or answers in place of a document must not be kept as one.
-//! Bytes are only read, as a stream: however large or hostile they are, a judgement holds less than 2 MiB.
+//! Bytes are only read, as a stream: however large or hostile they are, a judgement holds less than 4 MiB.
 
-mod archive;
+mod ending;
 mod platform_error;
 mod sniff;
 mod source;
@@ -169,8 +169,8 @@ pub fn judge<R: Read + Seek>(mut reader: R, size: u64) -> io::Result<Result<Medi
     Ok(match head.guess() {
         Guess::Refused(refusal) => Err(refusal),
         Guess::Binary => Ok(MediaType::Binary),
-        Guess::Pdf => archive::whole_pdf(&mut reader, size)?.map(|()| MediaType::Pdf),
-        Guess::Zip => archive::whole_zip(&mut reader, size)?.map(|()| MediaType::Zip),
+        Guess::Pdf => ending::whole_pdf(&mut reader, size)?.map(|()| MediaType::Pdf),
+        Guess::Zip => ending::whole_zip(&mut reader, size)?.map(|()| MediaType::Zip),
         Guess::Xml => match transcode::Charset::of(&start) {
             Err(what) => Err(NotAReturn::NotWellFormed { line: 1, column: 1, what }),
             Ok(charset) => {

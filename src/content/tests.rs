@@ -164,7 +164,12 @@ fn words_are_refused_with_how_they_start() {
     }
     let utf16: Vec<u8> = "\u{FEFF}Accès refusé".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(verdict(utf16), "text");
-    assert_eq!(verdict(format!("{}é", "a".repeat(65_535))), "text", "a character across the end of what is looked at");
+    assert_eq!(verdict(b"\xFF\xFEA\0\x41\xD8B\0C\0"), "application/octet-stream", "no UTF-16 behind its mark");
+    assert_eq!(
+        judged(format!("é{}é", "a".repeat(65_533)).as_bytes()),
+        Err(NotAReturn::Text { start: format!("é{}…", "a".repeat(78)) }),
+        "a character lies across the end of what is looked at"
+    );
 }
 
 #[test]

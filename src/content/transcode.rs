@@ -52,6 +52,8 @@ impl Charset {
 /// The encoding named by the XML declaration that starts `head`; whether the declaration is right is checked later.
 fn declared_label(head: &[u8]) -> Option<&str> {
     let declaration = head.strip_prefix(b"<?xml")?;
+    // `<?xml-stylesheet` and its like declare nothing.
+    declaration.first().filter(|byte| byte.is_ascii_whitespace())?;
     let end = declaration.windows(2).position(|pair| pair == b"?>")?;
     let declaration = std::str::from_utf8(&declaration[..end]).ok()?;
     let (_, rest) = declaration.split_once("encoding")?;

@@ -69,22 +69,34 @@ pub enum HttpError {
 impl HttpError {
     /// Tells what `error`, which met no whole answer, means.
     pub(super) fn classify(host: &str, error: &reqwest::Error, bytes: u64) -> Self {
-        let host = host.to_owned();
-        if let Some(tls) = find::<rustls::Error>(error) {
-            match tls {
-                rustls::Error::AlertReceived(alert) => return Self::Refused { host, alert: *alert },
-                rustls::Error::InvalidCertificate(fault) => {
-                    let issuer = verifier::server_issuer(error).map(str::to_owned);
-                    return Self::UntrustedServer { host, issuer, detail: format!("{fault}") };
-                }
-                _ => {}
-            }
+        if let Some(refusal) = Self::from_tls(host, error) {
+            return refusal;
         }
+        let host = host.to_owned();
         let detail = innermost(error);
         if error.is_connect() || error.is_builder() {
             Self::Unreachable { host, detail }
         } else {
             Self::Broken { host, bytes, detail }
+        }
+    }
+
+    /// Tells what an error of a connection without a request means.
+    pub(super) fn from_io(host: &str, error: std::io::Error) -> Self {
+        let detail = error.to_string();
+        Self::from_tls(host, &error).unwrap_or_else(|| Self::Unreachable { host: host.to_owned(), detail })
+    }
+
+    /// What TLS has to say in the chain of `error`, if anything.
+    fn from_tls(host: &str, error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        let host = host.to_owned();
+        match find::<rustls::Error>(error)? {
+            rustls::Error::AlertReceived(alert) => Some(Self::Refused { host, alert: *alert }),
+            rustls::Error::InvalidCertificate(fault) => {
+                let issuer = verifier::server_issuer(error).map(str::to_owned);
+                Some(Self::UntrustedServer { host, issuer, detail: format!("{fault}") })
+            }
+            _ => None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod error;
+pub mod handshake;
 pub mod reattempt;
 pub mod verifier;
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::{Feed, Poller};
-use crate::config::FastAccount;
+use crate::config::{FastAccount, SecretError};
 use crate::connector::fast::rest::Rest;
 use crate::http::verifier::ServerVerifier;
 use crate::http::{Client, Route};
-use crate::identity::{Identity, Weight};
+use crate::identity::{Identity, IdentityError, Weight};
 use crate::ledger::{CertificateFacts, LedgerError};
 use crate::log::event;
 use crate::schedule::Cadence;
@@ -59,7 +59,7 @@ impl Poller {
     pub(super) async fn connect(&self, feed: &Feed) -> Result<Result<Rest, String>, LedgerError> {
         let account = Arc::clone(&feed.account);
         // Reading files and opening a PKCS#12 takes milliseconds: not on a thread that others wait for.
-        let loaded = tokio::task::spawn_blocking(move || load(&account.settings)).await;
+        let loaded = tokio::task::spawn_blocking(move || load(&account.settings).map_err(|error| error.line())).await;
         let now = self.clock.now();
         let identity = loaded.unwrap_or_else(|error| Err(format!("reading the certificate was cut short: {error}")));
         let certificate = identity.as_ref().ok().map(facts);
@@ -105,20 +105,42 @@ fn way(feed: &Feed, identity: &Identity) -> Result<Rest, String> {
     Ok(Rest::new(client, &platform.base_url, &feed.account.settings.siren))
 }
 
+/// Why an account's certificate could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// Its password.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The certificate.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
+impl AccountError {
+    /// What the operator does about it; `None` where the error says it already.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Secret(_) => None,
+            Self::Identity(error) => Some(error.remedy()),
+        }
+    }
+
+    /// Both in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        self.remedy().map_or_else(|| self.to_string(), |remedy| format!("{self}: {remedy}"))
+    }
+}
+
 /// Reads the account's password and certificate.
 ///
 /// # Errors
-/// What is wrong, and what to do.
-pub fn load(settings: &FastAccount) -> Result<Identity, String> {
+/// What is wrong with either.
+pub fn load(settings: &FastAccount) -> Result<Identity, AccountError> {
     let environment = |name: &str| std::env::var(name).ok();
-    let password = settings
-        .certificate_password
-        .as_ref()
-        .map(|secret| secret.read(&environment))
-        .transpose()
-        .map_err(|error| error.to_string())?;
-    Identity::load(&settings.certificate, settings.key.as_deref(), password.as_ref())
-        .map_err(|error| format!("{error}: {}", error.remedy()))
+    let password = settings.certificate_password.as_ref().map(|secret| secret.read(&environment)).transpose()?;
+    Ok(Identity::load(&settings.certificate, settings.key.as_deref(), password.as_ref())?)
 }
 
 /// Why this certificate cannot be used at `now`, if it cannot (F8: then no request is made).
@@ -138,7 +160,9 @@ pub fn facts(identity: &Identity) -> CertificateFacts {
     }
 }
 
-fn route(platform: &Platform) -> Route {
+/// How `platform` is reached.
+#[must_use]
+pub fn route(platform: &Platform) -> Route {
     Route {
         origin: platform.origin.clone(),
         loopback: platform.loopback,

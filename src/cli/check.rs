@@ -1,0 +1,174 @@
+//! `vaguemestre check`: everything that can be judged before the daemon runs.
+
+use std::io::Write;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::{Context, Outcome, exit, online, runtime};
+use crate::config::{Fast, FastAccount, Finding, Place, SecretError, Settings, Weight};
+use crate::daemon::assemble;
+use crate::identity::{self, Identity};
+use crate::poll::account::{self, AccountError};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Opens each TLS connection as well; lists and downloads nothing
+    #[arg(long)]
+    online: bool,
+}
+
+/// An account whose certificate could be read.
+pub(super) struct Readable<'a> {
+    pub(super) account: &'a FastAccount,
+    pub(super) identity: Identity,
+}
+
+pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
+    let loaded = crate::config::load(&context.config, std::env::vars());
+    let mut findings = loaded.findings;
+    context.start_log();
+    let now = context.clock.now();
+    let mut usable = None;
+    if let Some(settings) = &loaded.settings {
+        context.enter(settings)?;
+        state_directory(settings, &mut findings);
+        inboxes(settings, &mut findings);
+        if let Some(fast) = &settings.fast {
+            let readable = certificates(fast, now, &mut findings);
+            match assemble::platform(settings, fast) {
+                Ok(platform) if arguments.online => {
+                    runtime()?.block_on(online::check(&platform, &readable, now, &mut findings));
+                }
+                Ok(_) => {}
+                Err(error) => findings.push(finding(Weight::Error, "fast", error.to_string(), error.remedy())),
+            }
+            usable = Some(fast.accounts.iter().filter(|account| works(account, &findings)).count());
+        }
+    }
+    findings.sort_by_key(|finding| finding.weight);
+    let mut out = std::io::stdout().lock();
+    for finding in &findings {
+        writeln!(out, "{finding}")?;
+    }
+    conclude(&mut out, &findings, usable)
+}
+
+/// The closing line and the exit code: 78 if nothing could start or no account could work, 1 if some could not.
+fn conclude(out: &mut impl Write, findings: &[Finding], usable: Option<usize>) -> Outcome {
+    let count = |weight: Weight| findings.iter().filter(|finding| finding.weight == weight).count();
+    let (errors, problems, notes) = (count(Weight::Error), count(Weight::Problem), count(Weight::Note));
+    let code = if errors > 0 || usable == Some(0) {
+        exit::CONFIGURATION
+    } else if problems > 0 {
+        exit::FAILURE
+    } else {
+        exit::DONE
+    };
+    match code {
+        exit::DONE => writeln!(out, "all is well; {} accounts can work, {notes} notes", usable.unwrap_or(0))?,
+        exit::FAILURE => writeln!(out, "{problems} problems, {notes} notes; {} accounts can work", usable.unwrap_or(0))?,
+        _ if errors > 0 => writeln!(out, "{errors} errors, {problems} problems, {notes} notes: nothing can start")?,
+        _ => writeln!(out, "{problems} problems, {notes} notes: no account can work")?,
+    }
+    Ok(code)
+}
+
+fn works(account: &FastAccount, findings: &[Finding]) -> bool {
+    let mark = mark(account);
+    account.enabled
+        && !findings.iter().any(|finding| finding.weight == Weight::Problem && finding.place.key.starts_with(&mark))
+}
+
+/// How an account is named where its files, not its table, are at fault.
+fn mark(account: &FastAccount) -> String {
+    format!("account fast/{} ", account.name)
+}
+
+pub(super) fn about(weight: Weight, account: &FastAccount, key: &str, what: String, remedy: String) -> Finding {
+    finding(weight, &format!("{}{key}", mark(account)), what, remedy)
+}
+
+fn finding(weight: Weight, key: &str, what: String, remedy: String) -> Finding {
+    Finding { weight, place: Place { file: None, line: None, key: key.to_owned() }, what, remedy }
+}
+
+fn state_directory(settings: &Settings, findings: &mut Vec<Finding>) {
+    let path = &settings.state.directory;
+    let name = path.display();
+    if !path.exists() {
+        let what = format!("{name} does not exist yet");
+        let remedy = "`vaguemestre run` makes it, where its parent lets it".to_owned();
+        findings.push(finding(Weight::Note, "state.directory", what, remedy));
+        return;
+    }
+    if let Some(fault) = crate::state::mode_fault(path) {
+        findings.push(finding(Weight::Problem, "state.directory", format!("{name}: {fault}"), format!("chmod 0750 '{name}'")));
+    }
+    if nix::unistd::access(path, nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK).is_err() {
+        let what = format!("{name} cannot be written by this user");
+        findings.push(finding(Weight::Problem, "state.directory", what, "give it to the daemon's user".to_owned()));
+    }
+    match crate::state::free_space(path) {
+        Ok(free) if free <= settings.state.reserve => {
+            let what = format!("{name} has {} MiB free, less than the reserve of {} MiB", free >> 20, settings.state.reserve >> 20);
+            let remedy = "make room, or lower the reserve: until then nothing is collected".to_owned();
+            findings.push(finding(Weight::Problem, "state.reserve", what, remedy));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let what = format!("the free space of {name} cannot be told: {error}");
+            findings.push(finding(Weight::Problem, "state.directory", what, "check the file system".to_owned()));
+        }
+    }
+}
+
+fn inboxes(settings: &Settings, findings: &mut Vec<Finding>) {
+    for target in &settings.delivery.targets {
+        let place = if target.inbox.exists() { Some(target.inbox.as_path()) } else { target.inbox.parent() };
+        let beneath_state = target.inbox.starts_with(&settings.state.directory);
+        let Some(place) = place.filter(|_| !beneath_state || target.inbox.exists()) else { continue };
+        if nix::unistd::access(place, nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK).is_err() {
+            let key = format!("delivery.targets \"{}\".inbox", target.name);
+            let what = format!("{} cannot be written by this user, or is not there", place.display());
+            let remedy = "make the folder and let the daemon's user write into it".to_owned();
+            findings.push(finding(Weight::Problem, &key, what, remedy));
+        }
+    }
+}
+
+fn certificates<'a>(fast: &'a Fast, now: Timestamp, findings: &mut Vec<Finding>) -> Vec<Readable<'a>> {
+    let mut readable = Vec::new();
+    for account in fast.accounts.iter().filter(|account| account.enabled) {
+        match account::load(account) {
+            Ok(identity) => {
+                for judgement in identity.findings(now) {
+                    let weight = match judgement.weight {
+                        identity::Weight::Problem => Weight::Problem,
+                        identity::Weight::Note => Weight::Note,
+                    };
+                    let what = format!("{}: {}", account.certificate.display(), judgement.message);
+                    findings.push(about(weight, account, "certificate", what, judgement.remedy.to_owned()));
+                }
+                readable.push(Readable { account, identity });
+            }
+            Err(error) => findings.push(unreadable(account, &error)),
+        }
+    }
+    readable
+}
+
+fn unreadable(account: &FastAccount, error: &AccountError) -> Finding {
+    let remedy = || error.remedy().unwrap_or_else(|| "see [[fast.accounts]] certificate_password".to_owned());
+    match error {
+        AccountError::Secret(SecretError::OutsideService(_)) => about(
+            Weight::Note,
+            account,
+            "certificate_password",
+            error.to_string(),
+            "the certificate is judged when the service runs; `vaguemestre status` tells".to_owned(),
+        ),
+        AccountError::Secret(_) => about(Weight::Problem, account, "certificate_password", error.to_string(), remedy()),
+        AccountError::Identity(_) => about(Weight::Problem, account, "certificate", error.to_string(), remedy()),
+    }
+}

@@ -1,0 +1,81 @@
+//! What commands write for people: findings, errors with their causes and remedy, aligned tables.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+
+use crate::config::Finding;
+
+/// What to do about an error, carried beside it.
+#[derive(Debug)]
+struct Remedy(String);
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `error`, with what to do about it.
+pub(super) fn with_remedy(
+    remedy: impl Into<String>,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> anyhow::Error {
+    anyhow::Error::new(error).context(Remedy(remedy.into()))
+}
+
+/// Writes an error, its causes and its remedy to standard error.
+#[expect(clippy::print_stderr, reason = "this is where commands report errors")]
+pub(super) fn error(error: &anyhow::Error) {
+    let remedy = error.downcast_ref::<Remedy>().map(|remedy| remedy.0.clone());
+    let causes: Vec<String> =
+        error.chain().skip(usize::from(remedy.is_some())).map(ToString::to_string).collect();
+    eprintln!("error: {}", dedup(causes).join(": "));
+    if let Some(remedy) = remedy {
+        eprintln!("  remedy: {remedy}");
+    }
+}
+
+/// Causes that only repeat the one before say nothing.
+fn dedup(causes: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for cause in causes {
+        if kept.last().is_none_or(|last| !last.contains(&cause)) {
+            kept.push(cause);
+        }
+    }
+    kept
+}
+
+/// Writes a finding to standard error.
+#[expect(clippy::print_stderr, reason = "this is where commands report findings")]
+pub(super) fn finding(finding: &Finding) {
+    eprintln!("{finding}");
+}
+
+/// Writes a table with aligned columns, two spaces apart; the last column is as long as it likes.
+pub(super) fn table(out: &mut impl Write, header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([header[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let header: Vec<String> = header.iter().map(ToString::to_string).collect();
+    for row in std::iter::once(&header).chain(rows) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A time as people in France read it: Paris time, to the second; `-` where there is none.
+pub(super) fn paris_time(time: Option<Timestamp>) -> String {
+    time.map_or_else(
+        || "-".to_owned(),
+        |time| time.to_zoned(crate::schedule::paris().clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}

@@ -1,0 +1,39 @@
+//! `vaguemestre run`: the daemon.
+
+use std::sync::Arc;
+
+use super::{Context, Outcome, exit, print, runtime};
+use crate::config::Weight;
+use crate::daemon::{self, HouseError};
+use crate::log;
+
+pub(super) fn execute(context: &Context) -> Outcome {
+    let loaded = crate::config::load(&context.config, std::env::vars());
+    let Some(settings) = loaded.settings else {
+        loaded.findings.iter().filter(|finding| finding.weight == Weight::Error).for_each(print::finding);
+        return Ok(exit::CONFIGURATION);
+    };
+    log::start(settings.log.format, context.verbosity.level(settings.log.level));
+    for finding in &loaded.findings {
+        match finding.weight {
+            Weight::Note => tracing::info!(key = finding.place.key, "{finding}"),
+            _ => tracing::warn!(key = finding.place.key, "{finding}"),
+        }
+    }
+    context.enter(&settings)?;
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(daemon::run(settings, Arc::clone(&context.clock)));
+    // What a second signal left behind is not waited for.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => Ok(exit::DONE),
+        Err(error) => Err(explain(error)),
+    }
+}
+
+fn explain(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<HouseError>() {
+        Ok(error) => print::with_remedy(error.remedy(), error),
+        Err(error) => error,
+    }
+}

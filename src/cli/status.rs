@@ -1,0 +1,115 @@
+//! `vaguemestre status`: how everything is going, worst first.
+
+use std::io::Write;
+
+use clap::Args;
+
+use super::selection::Selection;
+use super::{Context, Outcome, exit, print, runtime};
+use crate::ledger::Ledger;
+use crate::status::{self, FeedStatus, Health, Overview};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+    /// Feed or account names, with globs; none: everything
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+}
+
+pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
+    let settings = match context.settings() {
+        Ok(settings) => settings,
+        Err(code) => return Ok(code),
+    };
+    context.start_log();
+    let selection = Selection::parse(&arguments.selectors)?;
+    context.enter(&settings)?;
+    let overview = runtime()?.block_on(async {
+        let ledger = Ledger::open_reading(&settings.state.directory)
+            .await
+            .map_err(|error| print::with_remedy(error.remedy(), error))?;
+        let now = context.clock.now();
+        let (directory, interval) = (&settings.state.directory, settings.schedule.interval);
+        let overview = status::overview(&ledger, directory, interval, now, |feed| selection.holds(feed)).await;
+        ledger.close().await;
+        overview.map_err(|error| print::with_remedy(error.remedy(), error))
+    })?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut out, &overview)?;
+        writeln!(out)?;
+    } else {
+        show(&mut out, &overview)?;
+    }
+    out.flush()?;
+    Ok(if overview.healthy { exit::DONE } else { exit::FAILURE })
+}
+
+pub(super) fn show(out: &mut impl Write, overview: &Overview) -> std::io::Result<()> {
+    writeln!(out, "vaguemestre: {}", overview.summary)?;
+    for account in overview.accounts.iter().filter(|account| account.needs_words()) {
+        match (&account.problem, account.certificate_days) {
+            (Some(problem), _) => writeln!(out, "  account {}: {problem}", account.account)?,
+            (None, Some(days)) => {
+                writeln!(out, "  account {}: its certificate ends in {days} days; order the next one", account.account)?;
+            }
+            (None, None) => {}
+        }
+    }
+    writeln!(out)?;
+    let rows: Vec<Vec<String>> = overview.feeds.iter().map(row).collect();
+    print::table(
+        out,
+        &["FEED", "HEALTH", "LAST LISTING", "OUTCOME", "NEXT POLL", "HELD", "FAILED", "IN DOUBT", "TO DELIVER"],
+        &rows,
+    )?;
+    let mut first = true;
+    for (feed, remark) in overview.feeds.iter().flat_map(|feed| remarks(feed).into_iter().map(move |text| (feed, text))) {
+        if std::mem::take(&mut first) {
+            writeln!(out)?;
+        }
+        writeln!(out, "  {}: {remark}", feed.feed)?;
+    }
+    Ok(())
+}
+
+fn row(feed: &FeedStatus) -> Vec<String> {
+    let outcome = feed.last_outcome.clone().unwrap_or_else(|| "-".to_owned());
+    vec![
+        feed.feed.clone(),
+        feed.health.as_str().to_owned(),
+        print::paris_time(feed.last_listed_at),
+        outcome,
+        print::paris_time(feed.next_poll_at),
+        feed.held.to_string(),
+        (feed.failed + feed.abandoned + feed.lost).to_string(),
+        feed.in_doubt.to_string(),
+        feed.waiting_deliveries.to_string(),
+    ]
+}
+
+/// What the table cannot say, with what to do.
+fn remarks(feed: &FeedStatus) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if feed.health == Health::Retired {
+        return remarks;
+    }
+    if let Some(error) = &feed.error {
+        let since = feed.failing_since.map_or_else(String::new, |since| format!(" since {}", print::paris_time(Some(since))));
+        remarks.push(format!("fails{since}: {error}"));
+    }
+    let lines = [
+        (feed.abandoned, "abandoned: see `vaguemestre documents --state abandoned`, then `retry` or `dismiss`"),
+        (feed.lost, "lost: ask FAST support for them, then `retry` or `dismiss` (`documents --state lost` lists them)"),
+        (feed.gone, "gone: another client collects this SIREN as well (`documents --state gone` lists them)"),
+        (feed.failed_deliveries, "could not be delivered yet: see the log, or table deliveries of the ledger"),
+        (feed.still_listed, "held already, and still listed by the platform: left alone"),
+        (feed.refused_entries, "entries of the last listing are no ids: left alone"),
+        (feed.skipped, "skipped, as first_poll asks; `retry` fetches one all the same"),
+    ];
+    remarks.extend(lines.iter().filter(|(count, _)| *count > 0).map(|(count, text)| format!("{count} {text}")));
+    remarks
+}

@@ -1,0 +1,272 @@
+//! The facts that `status` tells: read from the ledger, whether a daemon runs or not.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::feed::{DocumentState, FeedName};
+use crate::ledger::{AccountRow, FeedRow, Ledger, LedgerError};
+
+/// Polls in a row without success that make a feed failing.
+const FAILING: i64 = 2;
+/// From so many days left on, a certificate is mentioned.
+const EXPIRING_DAYS: i64 = 60;
+
+/// How a feed does, worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Two polls without success, or overdue by more than an interval.
+    Failing,
+    /// A document is abandoned or lost.
+    Attention,
+    /// Its last poll failed, or some document did; tried again by itself.
+    Troubled,
+    /// Nothing was listed yet.
+    New,
+    /// All is well.
+    Well,
+    /// No longer configured.
+    Retired,
+}
+
+impl Health {
+    /// The word shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::Attention => "attention",
+            Self::Troubled => "troubled",
+            Self::New => "new",
+            Self::Well => "well",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+/// A feed, as `status` tells of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct FeedStatus {
+    /// Its name.
+    pub feed: String,
+    /// How it does.
+    pub health: Health,
+    /// Start of its last listing.
+    pub last_listed_at: Option<Timestamp>,
+    /// Outcome of its last poll.
+    pub last_outcome: Option<String>,
+    /// End of its last poll that succeeded.
+    pub last_success_at: Option<Timestamp>,
+    /// When a document last came.
+    pub last_document_at: Option<Timestamp>,
+    /// When it is due.
+    pub next_poll_at: Option<Timestamp>,
+    /// Start of the present row of failures.
+    pub failing_since: Option<Timestamp>,
+    /// Polls in a row without success.
+    pub consecutive_failures: i64,
+    /// Documents held (stored or delivered).
+    pub held: i64,
+    /// Documents listed and not fetched yet.
+    pub listed: i64,
+    /// Documents whose last try failed, and that are tried again.
+    pub failed: i64,
+    /// Documents whose download has left and not ended.
+    pub in_doubt: i64,
+    /// Documents that need an operator.
+    pub abandoned: i64,
+    /// Documents asked for, interrupted, and no longer there.
+    pub lost: i64,
+    /// Documents someone else collected.
+    pub gone: i64,
+    /// Documents left alone by `first_poll = "skip"`.
+    pub skipped: i64,
+    /// Deliveries that wait.
+    pub waiting_deliveries: i64,
+    /// Of these, those that failed at least once.
+    pub failed_deliveries: i64,
+    /// Documents held that the last listing showed again.
+    pub still_listed: i64,
+    /// Entries of the last listing that were no ids.
+    pub refused_entries: i64,
+    /// What went wrong in the last poll.
+    pub error: Option<String>,
+}
+
+/// An account, as `status` tells of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccountStatus {
+    /// Its name.
+    pub account: String,
+    /// Its certificate's subject.
+    pub certificate_subject: Option<String>,
+    /// Its certificate's end.
+    pub certificate_not_after: Option<Timestamp>,
+    /// Whole days until then.
+    pub certificate_days: Option<i64>,
+    /// Why it cannot work.
+    pub problem: Option<String>,
+    /// Since when.
+    pub problem_since: Option<Timestamp>,
+}
+
+/// Everything `status` tells.
+#[derive(Clone, Debug, Serialize)]
+pub struct Overview {
+    /// When it was told.
+    pub at: Timestamp,
+    /// Whether all is well: the exit code's fact.
+    pub healthy: bool,
+    /// The one line on top.
+    pub summary: String,
+    /// Who holds the state directory; null where no daemon runs.
+    pub daemon: Option<String>,
+    /// The accounts, those with problems first.
+    pub accounts: Vec<AccountStatus>,
+    /// The feeds, worst first.
+    pub feeds: Vec<FeedStatus>,
+}
+
+/// Gathers the facts on the feeds that `wanted` accepts.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn overview(
+    ledger: &Ledger,
+    directory: &Path,
+    interval: Duration,
+    now: Timestamp,
+    wanted: impl Fn(&FeedName) -> bool,
+) -> Result<Overview, LedgerError> {
+    let mut counts = BTreeMap::<String, BTreeMap<&'static str, i64>>::new();
+    for count in ledger.count_documents().await? {
+        counts.entry(count.feed).or_default().insert(count.state.as_str(), count.count);
+    }
+    let backlog = ledger.delivery_backlog().await?;
+    let mut feeds: Vec<FeedStatus> = Vec::new();
+    let mut shown = std::collections::BTreeSet::new();
+    for row in ledger.feeds().await?.into_iter().filter(|row| wanted(&row.feed)) {
+        let none = BTreeMap::new();
+        let counts = counts.get(row.feed.as_str()).unwrap_or(&none);
+        let waiting = backlog.get(row.feed.as_str()).copied().unwrap_or_default();
+        shown.insert(row.feed.account_name().to_owned());
+        feeds.push(feed(&row, counts, waiting, interval, now));
+    }
+    feeds.sort_by(|a, b| a.health.cmp(&b.health).then_with(|| a.feed.cmp(&b.feed)));
+    let everything = ledger.accounts().await?;
+    let mut accounts: Vec<AccountStatus> = everything
+        .into_values()
+        .filter(|row| shown.contains(&row.account) || stands_alone(row, &wanted))
+        .map(|row| account(row, now))
+        .collect();
+    accounts.sort_by(|a, b| b.problem.is_some().cmp(&a.problem.is_some()).then_with(|| a.account.cmp(&b.account)));
+    let daemon = crate::state::holder(directory);
+    let healthy = daemon.is_some()
+        && accounts.iter().all(|account| account.problem.is_none())
+        && !feeds.iter().any(|feed| matches!(feed.health, Health::Failing | Health::Attention));
+    let summary = summary(daemon.as_deref(), &accounts, &feeds);
+    Ok(Overview { at: now, healthy, summary, daemon, accounts, feeds })
+}
+
+/// An account without a feed in the ledger is shown where any of its feeds would be.
+fn stands_alone(row: &AccountRow, wanted: &impl Fn(&FeedName) -> bool) -> bool {
+    crate::feed::Kind::ALL.iter().any(|kind| format!("{}/{kind}", row.account).parse().is_ok_and(|name| wanted(&name)))
+}
+
+fn feed(
+    row: &FeedRow,
+    counts: &BTreeMap<&'static str, i64>,
+    waiting: crate::ledger::Backlog,
+    interval: Duration,
+    now: Timestamp,
+) -> FeedStatus {
+    let count = |state: DocumentState| counts.get(state.as_str()).copied().unwrap_or(0);
+    let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::MAX);
+    let overdue = row.next_poll_at.is_some_and(|next| now.duration_since(next) > interval);
+    let (failed, abandoned, lost) =
+        (count(DocumentState::Failed), count(DocumentState::Abandoned), count(DocumentState::Lost));
+    let health = if !row.configured {
+        Health::Retired
+    } else if row.consecutive_failures >= FAILING || overdue {
+        Health::Failing
+    } else if abandoned + lost > 0 {
+        Health::Attention
+    } else if row.consecutive_failures > 0 || failed > 0 || waiting.failed > 0 {
+        Health::Troubled
+    } else if row.last_success_at.is_none() {
+        Health::New
+    } else {
+        Health::Well
+    };
+    FeedStatus {
+        feed: row.feed.to_string(),
+        health,
+        last_listed_at: row.last_listed_at,
+        last_outcome: row.last_outcome.clone(),
+        last_success_at: row.last_success_at,
+        last_document_at: row.last_document_at,
+        next_poll_at: row.next_poll_at.filter(|_| row.configured),
+        failing_since: row.failing_since,
+        consecutive_failures: row.consecutive_failures,
+        held: count(DocumentState::Stored) + count(DocumentState::Delivered),
+        listed: count(DocumentState::Listed),
+        failed,
+        in_doubt: count(DocumentState::Fetching),
+        abandoned,
+        lost,
+        gone: count(DocumentState::Gone),
+        skipped: count(DocumentState::Skipped),
+        waiting_deliveries: waiting.pending + waiting.failed,
+        failed_deliveries: waiting.failed,
+        still_listed: row.still_listed,
+        refused_entries: row.refused_entries,
+        error: row.last_error.clone(),
+    }
+}
+
+fn account(row: AccountRow, now: Timestamp) -> AccountStatus {
+    let not_after = row.certificate.as_ref().map(|certificate| certificate.not_after);
+    AccountStatus {
+        account: row.account,
+        certificate_subject: row.certificate.map(|certificate| certificate.subject),
+        certificate_not_after: not_after,
+        certificate_days: not_after.map(|end| (end.as_second() - now.as_second()).div_euclid(86_400)),
+        problem: row.problem,
+        problem_since: row.problem_since,
+    }
+}
+
+impl AccountStatus {
+    /// Whether there is anything to say about it.
+    #[must_use]
+    pub fn needs_words(&self) -> bool {
+        self.problem.is_some() || self.certificate_days.is_some_and(|days| days < EXPIRING_DAYS)
+    }
+}
+
+fn summary(daemon: Option<&str>, accounts: &[AccountStatus], feeds: &[FeedStatus]) -> String {
+    let live = || feeds.iter().filter(|feed| feed.health != Health::Retired);
+    let number = |health: Health| live().filter(|feed| feed.health == health).count();
+    let held: i64 = feeds.iter().map(|feed| feed.held).sum();
+    let mut parts = vec![match daemon {
+        Some(holder) => format!("running ({holder})"),
+        None => "NOT RUNNING".to_owned(),
+    }];
+    parts.push(format!("{} feeds, {} well", live().count(), number(Health::Well)));
+    for health in [Health::Failing, Health::Attention, Health::Troubled, Health::New] {
+        let count = number(health);
+        if count > 0 {
+            parts.push(format!("{count} {}", health.as_str()));
+        }
+    }
+    let unusable = accounts.iter().filter(|account| account.problem.is_some()).count();
+    if unusable > 0 {
+        parts.push(format!("{unusable} accounts cannot work"));
+    }
+    parts.push(format!("{held} documents held"));
+    parts.join(", ")
+}
