@@ -84,7 +84,9 @@ pub fn start(format: LogFormat, level: LogLevel) {
             .with(
                 tracing_subscriber::fmt::layer()
                     .with_target(false)
-                    .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none())
+                    .with_ansi(
+                        std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none(),
+                    )
                     .with_timer(Utc(SystemClock::new()))
                     .with_writer(std::io::stderr),
             )

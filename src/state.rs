@@ -59,7 +59,9 @@ impl StateError {
         match self {
             Self::Held { .. } => "stop that one first, or leave the work to it",
             Self::Missing(_) => "start the daemon once (`vaguemestre run` makes it), or correct [state] directory",
-            Self::Unusable { .. } => "correct its owner and mode (0750, owned by the daemon's user), or [state] directory",
+            Self::Unusable { .. } => {
+                "correct its owner and mode (0750, owned by the daemon's user), or [state] directory"
+            }
             Self::Owner { .. } => "run the command as that user: `sudo -u vaguemestre vaguemestre …`",
         }
     }

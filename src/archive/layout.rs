@@ -28,8 +28,7 @@ pub fn safe_name(text: &str) -> String {
     if !text.is_empty() && text.len() <= LONGEST && !text.starts_with('.') && text.chars().all(allowed) {
         return text.to_owned();
     }
-    let kept: String =
-        text.chars().filter(|&c| allowed(c)).skip_while(|&c| c == '.').take(LONGEST - MARK).collect();
+    let kept: String = text.chars().filter(|&c| allowed(c)).skip_while(|&c| c == '.').take(LONGEST - MARK).collect();
     format!("{kept}~{}", &hex(&Sha256::digest(text.as_bytes()))[..16])
 }
 
@@ -88,11 +87,15 @@ mod tests {
     #[test]
     fn hostile_names_become_harmless_and_stay_apart() {
         let long = "x".repeat(5000);
-        let hostile = ["..", ".", "", "../../etc/passwd", "a/b", "a\0b", ".vaguemestre", "é", "\u{202e}fdp", &long, "a b"];
+        let hostile =
+            ["..", ".", "", "../../etc/passwd", "a/b", "a\0b", ".vaguemestre", "é", "\u{202e}fdp", &long, "a b"];
         let mut seen = std::collections::HashSet::new();
         for text in hostile {
             let name = safe_name(text);
-            assert!(name.len() <= 150 && !name.starts_with('.') && !name.contains(['/', '\0', ' ']), "{text:?}: {name}");
+            assert!(
+                name.len() <= 150 && !name.starts_with('.') && !name.contains(['/', '\0', ' ']),
+                "{text:?}: {name}"
+            );
             assert!(name.contains('~'), "{text:?}: {name}");
             assert!(seen.insert(name));
         }

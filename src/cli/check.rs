@@ -67,7 +67,9 @@ fn conclude(out: &mut impl Write, findings: &[Finding], usable: Option<usize>) -
     };
     match code {
         exit::DONE => writeln!(out, "all is well; {} accounts can work, {notes} notes", usable.unwrap_or(0))?,
-        exit::FAILURE => writeln!(out, "{problems} problems, {notes} notes; {} accounts can work", usable.unwrap_or(0))?,
+        exit::FAILURE => {
+            writeln!(out, "{problems} problems, {notes} notes; {} accounts can work", usable.unwrap_or(0))?
+        }
         _ if errors > 0 => writeln!(out, "{errors} errors, {problems} problems, {notes} notes: nothing can start")?,
         _ => writeln!(out, "{problems} problems, {notes} notes: no account can work")?,
     }
@@ -103,7 +105,12 @@ fn state_directory(settings: &Settings, findings: &mut Vec<Finding>) {
         return;
     }
     if let Some(fault) = crate::state::mode_fault(path) {
-        findings.push(finding(Weight::Problem, "state.directory", format!("{name}: {fault}"), format!("chmod 0750 '{name}'")));
+        findings.push(finding(
+            Weight::Problem,
+            "state.directory",
+            format!("{name}: {fault}"),
+            format!("chmod 0750 '{name}'"),
+        ));
     }
     if nix::unistd::access(path, nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK).is_err() {
         let what = format!("{name} cannot be written by this user");
@@ -111,7 +118,11 @@ fn state_directory(settings: &Settings, findings: &mut Vec<Finding>) {
     }
     match crate::state::free_space(path) {
         Ok(free) if free <= settings.state.reserve => {
-            let what = format!("{name} has {} MiB free, less than the reserve of {} MiB", free >> 20, settings.state.reserve >> 20);
+            let what = format!(
+                "{name} has {} MiB free, less than the reserve of {} MiB",
+                free >> 20,
+                settings.state.reserve >> 20
+            );
             let remedy = "make room, or lower the reserve: until then nothing is collected".to_owned();
             findings.push(finding(Weight::Problem, "state.reserve", what, remedy));
         }

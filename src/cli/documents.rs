@@ -111,6 +111,7 @@ impl Lines {
 /// Columns of fixed width: rows are written before the widest is known.
 fn line(out: &mut impl Write, cells: &[&str; 8]) -> std::io::Result<()> {
     let [feed, id, state, listed, stored, size, sha256, error] = cells;
-    let text = format!("{feed:<32}  {id:<12}  {state:<9}  {listed:<19}  {stored:<19}  {size:>10}  {sha256:<12}  {error}");
+    let text =
+        format!("{feed:<32}  {id:<12}  {state:<9}  {listed:<19}  {stored:<19}  {size:>10}  {sha256:<12}  {error}");
     writeln!(out, "{}", text.trim_end())
 }

@@ -156,7 +156,9 @@ impl Invocation {
 }
 
 fn config_file() -> PathBuf {
-    std::env::var_os("VAGUEMESTRE_CONFIG").filter(|path| !path.is_empty()).map_or_else(|| DEFAULT_CONFIG.into(), Into::into)
+    std::env::var_os("VAGUEMESTRE_CONFIG")
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| DEFAULT_CONFIG.into(), Into::into)
 }
 
 /// `vaguemestre documents | head` is no failure.

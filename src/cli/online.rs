@@ -8,19 +8,14 @@ use crate::config::{Finding, Weight};
 use crate::connector::ConnectorError;
 use crate::http::handshake::shake_hands;
 use crate::identity;
-use crate::poll::account::route;
 use crate::poll::Platform;
+use crate::poll::account::route;
 
 /// Connections opened side by side.
 const AT_A_TIME: usize = 8;
 
 /// Opens a connection for each account whose certificate can be used, outside the platform's windows.
-pub(super) async fn check(
-    platform: &Platform,
-    readable: &[Readable<'_>],
-    now: Timestamp,
-    findings: &mut Vec<Finding>,
-) {
+pub(super) async fn check(platform: &Platform, readable: &[Readable<'_>], now: Timestamp, findings: &mut Vec<Finding>) {
     let usable = readable.iter().filter(|one| {
         !one.identity.findings(now).iter().any(|judgement| judgement.weight == identity::Weight::Problem)
     });

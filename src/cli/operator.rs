@@ -78,4 +78,3 @@ async fn ask(context: &Context, directory: &std::path::Path, order: &Order, acto
 fn explain(error: LedgerError) -> anyhow::Error {
     print::with_remedy(error.remedy(), error)
 }
-

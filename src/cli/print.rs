@@ -29,8 +29,7 @@ pub(super) fn with_remedy(
 #[expect(clippy::print_stderr, reason = "this is where commands report errors")]
 pub(super) fn error(error: &anyhow::Error) {
     let remedy = error.downcast_ref::<Remedy>().map(|remedy| remedy.0.clone());
-    let causes: Vec<String> =
-        error.chain().skip(usize::from(remedy.is_some())).map(ToString::to_string).collect();
+    let causes: Vec<String> = error.chain().skip(usize::from(remedy.is_some())).map(ToString::to_string).collect();
     eprintln!("error: {}", dedup(causes).join(": "));
     if let Some(remedy) = remedy {
         eprintln!("  remedy: {remedy}");

@@ -31,10 +31,9 @@ pub(super) fn time(text: &str) -> Result<jiff::Timestamp, String> {
     let civil = text
         .parse::<jiff::civil::DateTime>()
         .or_else(|_| text.parse::<jiff::civil::Date>().map(|date| date.to_datetime(jiff::civil::Time::midnight())));
-    civil
-        .and_then(|civil| civil.to_zoned(crate::schedule::paris().clone()))
-        .map(|zoned| zoned.timestamp())
-        .map_err(|_| "write a time such as 2026-11-22, 2026-11-22T10:00 (Paris) or 2026-11-22T10:00:00+01:00".to_owned())
+    civil.and_then(|civil| civil.to_zoned(crate::schedule::paris().clone())).map(|zoned| zoned.timestamp()).map_err(
+        |_| "write a time such as 2026-11-22, 2026-11-22T10:00 (Paris) or 2026-11-22T10:00:00+01:00".to_owned(),
+    )
 }
 
 /// Reads a length of time as people type it: `24h`, `7d`, `1y`.

@@ -54,7 +54,11 @@ pub(super) fn show(out: &mut impl Write, overview: &Overview) -> std::io::Result
         match (&account.problem, account.certificate_days) {
             (Some(problem), _) => writeln!(out, "  account {}: {problem}", account.account)?,
             (None, Some(days)) => {
-                writeln!(out, "  account {}: its certificate ends in {days} days; order the next one", account.account)?;
+                writeln!(
+                    out,
+                    "  account {}: its certificate ends in {days} days; order the next one",
+                    account.account
+                )?;
             }
             (None, None) => {}
         }
@@ -67,7 +71,8 @@ pub(super) fn show(out: &mut impl Write, overview: &Overview) -> std::io::Result
         &rows,
     )?;
     let mut first = true;
-    for (feed, remark) in overview.feeds.iter().flat_map(|feed| remarks(feed).into_iter().map(move |text| (feed, text))) {
+    for (feed, remark) in overview.feeds.iter().flat_map(|feed| remarks(feed).into_iter().map(move |text| (feed, text)))
+    {
         if std::mem::take(&mut first) {
             writeln!(out)?;
         }
@@ -98,7 +103,8 @@ fn remarks(feed: &FeedStatus) -> Vec<String> {
         return remarks;
     }
     if let Some(error) = &feed.error {
-        let since = feed.failing_since.map_or_else(String::new, |since| format!(" since {}", print::paris_time(Some(since))));
+        let since =
+            feed.failing_since.map_or_else(String::new, |since| format!(" since {}", print::paris_time(Some(since))));
         remarks.push(format!("fails{since}: {error}"));
     }
     let lines = [

@@ -9,11 +9,10 @@ use super::settings::{FastAccount, UnusableAccount};
 use crate::feed::is_name;
 
 /// Sorts the accounts of all files into usable and unusable ones.
-pub(super) fn judge(entries: Vec<Entry>, findings: &mut Vec<Finding>) -> (Vec<FastAccount>, Vec<UnusableAccount>) {
-    duplicate_names("account", &entries, findings);
-    duplicate_feeds(&entries, findings);
+pub(super) fn judge(entries: &[Entry], findings: &mut Vec<Finding>) -> (Vec<FastAccount>, Vec<UnusableAccount>) {
+    duplicate_names("account", entries, findings);
+    duplicate_feeds(entries, findings);
     let (mut usable, mut unusable) = (Vec::new(), Vec::new());
-    let first = entries.first().map(|entry| Place { key: entry.list.clone(), ..entry.place.clone() });
     for entry in entries {
         if let Some(siren) = entry.text("siren").filter(|siren| !passes_luhn(siren)) {
             let fault = Fault::new(
@@ -22,30 +21,33 @@ pub(super) fn judge(entries: Vec<Entry>, findings: &mut Vec<Finding>) -> (Vec<Fa
             );
             findings.push(fault.at(Weight::Note, entry.place_of("siren")));
         }
-        match account(&entry) {
+        match account(entry) {
             Ok(account) => usable.push(account),
-            Err(problem) => unusable.push(UnusableAccount { name: display_name(&entry), problem }),
+            Err(problem) => unusable.push(UnusableAccount { name: display_name(entry), problem }),
         }
-    }
-    match first {
-        Some(place) if usable.is_empty() => {
-            let fault = Fault::new("no account is well-formed", "correct at least one of them, see its problems");
-            findings.push(fault.at(Weight::Error, place));
-        }
-        Some(place) if usable.iter().all(|account| !account.enabled) => {
-            let fault = Fault::new("no account is enabled: nothing will be collected", "remove `enabled = false`");
-            findings.push(fault.at(Weight::Note, place));
-        }
-        _ => {}
     }
     (usable, unusable)
 }
 
-/// What to say where no file holds an account.
-pub(super) fn none(main: &Path) -> Finding {
-    let place = Place { file: Some(main.to_owned()), line: None, key: "fast.accounts".to_owned() };
-    let remedy = "add [[fast.accounts]] with name, siren and certificate, here or in a file of conf.d";
-    Fault::new("there is no account: nothing to collect", remedy).at(Weight::Error, place)
+/// Says so if nothing will be collected, `main` being the main file and `accounts` the usable ones of `entries`.
+pub(super) fn none(main: &Path, entries: &[Entry], accounts: &[FastAccount]) -> Option<Finding> {
+    let place = |entry: &Entry| Place { key: entry.list.clone(), ..entry.place.clone() };
+    match entries.first() {
+        None => {
+            let place = Place { file: Some(main.to_owned()), line: None, key: "fast.accounts".to_owned() };
+            let remedy = "add [[fast.accounts]] with name, siren and certificate, here or in a file of conf.d";
+            Some(Fault::new("there is no account: nothing to collect", remedy).at(Weight::Error, place))
+        }
+        Some(first) if accounts.is_empty() => {
+            let fault = Fault::new("no account is well-formed", "correct at least one of them, see its problems");
+            Some(fault.at(Weight::Error, place(first)))
+        }
+        Some(first) if accounts.iter().all(|account| !account.enabled) => {
+            let fault = Fault::new("no account is enabled: nothing will be collected", "remove `enabled = false`");
+            Some(fault.at(Weight::Note, place(first)))
+        }
+        Some(_) => None,
+    }
 }
 
 fn account(entry: &Entry) -> Result<FastAccount, String> {

@@ -12,7 +12,7 @@ use super::{accounts, rules, targets};
 /// Puts together what the files (the main one, `main`, first) and the `environment` say.
 pub(super) fn assemble(
     main: &Path,
-    fragments: &mut Vec<Fragment>,
+    fragments: &mut [Fragment],
     environment: &[Leaf],
     findings: &mut Vec<Finding>,
 ) -> Option<Settings> {
@@ -34,9 +34,10 @@ pub(super) fn assemble(
         entries.into_iter().partition(|entry| entry.list == "delivery.targets");
     if let Some(fast) = &mut settings.fast {
         complete(fast, &layers, &settings.http, findings);
-        (fast.accounts, fast.unusable) = accounts::judge(accounts, findings);
-        if whole && fast.accounts.is_empty() && fast.unusable.is_empty() {
-            findings.push(accounts::none(main));
+        (fast.accounts, fast.unusable) = accounts::judge(&accounts, findings);
+        // Where a file could not be read, the account that seems to lack may be in it.
+        if whole {
+            findings.extend(accounts::none(main, &accounts, &fast.accounts));
         }
     }
     settings.delivery.targets = targets::judge(wanted, &settings, findings);

@@ -2,7 +2,7 @@
 //!
 //! Reading goes on after every fault, so that all are found at once; a leaf at fault is left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml::Value;
@@ -64,15 +64,22 @@ impl Entry {
 
 /// Reads `text`, the content of `file`.
 pub(super) fn read(file: &Path, text: &str, findings: &mut Vec<Finding>) -> Fragment {
+    let mut reader = Reader {
+        file,
+        folder: folder_of(file),
+        lines: Lines::of(text),
+        fragment: Fragment { whole: true, ..Fragment::default() },
+        findings,
+    };
     let (document, errors) = DeTable::parse_recoverable(text);
-    let fragment = Fragment { whole: errors.is_empty(), ..Fragment::default() };
-    let mut reader = Reader { file, folder: folder_of(file), lines: Lines::of(text), fragment, findings };
-    for error in errors {
-        let start = error.span().map_or(0, |span| span.start);
-        let what = format!("not TOML: {}", error.message().replace('\n', ", "));
-        reader.say(Fault::new(what, "correct the line"), Weight::Error, start, String::new());
+    if errors.is_empty() {
+        reader.document(document.get_ref());
+    } else {
+        // The parser leaves the rest of a file unread after some errors: without the damaged lines it goes on. What
+        // it then misses is their consequence, and not told.
+        let damaged = reader.syntax(&errors);
+        reader.document(DeTable::parse_recoverable(&without(text, &damaged)).0.get_ref());
     }
-    reader.document(document.get_ref());
     reader.fragment
 }
 
@@ -90,6 +97,23 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Tells the errors of syntax, and gives the lines they are on.
+    fn syntax(&mut self, errors: &[toml::de::Error]) -> BTreeSet<u32> {
+        self.fragment.whole = false;
+        let mut damaged = BTreeMap::new();
+        for error in errors {
+            let start = error.span().map_or(0, |span| span.start);
+            // Of several errors on a line the first is the cause.
+            damaged.entry(self.lines.line(start)).or_insert((start, error.message()));
+        }
+        for (start, message) in damaged.values() {
+            // What the line says is not shown: it may hold a secret.
+            let what = format!("not TOML: {}", message.replace('\n', ", "));
+            self.say(Fault::new(what, "correct the line"), Weight::Error, *start, String::new());
+        }
+        damaged.into_keys().collect()
+    }
+
     fn document(&mut self, document: &DeTable<'_>) {
         for (name, value) in document {
             let start = name.span().start;
@@ -233,6 +257,24 @@ impl Lines {
     fn line(&self, offset: usize) -> u32 {
         u32::try_from(self.0.partition_point(|&start| start <= offset) + 1).unwrap_or(u32::MAX)
     }
+}
+
+/// `text` with its `damaged` lines made empty, so that all others stay where they are. Where the header of a table is
+/// damaged, so is all of the table: its keys would seem to belong to the table before.
+fn without(text: &str, damaged: &BTreeSet<u32>) -> String {
+    let mut orphaned = false;
+    let keep = |(line, number): (&str, u32)| {
+        if line.trim_start().starts_with('[') {
+            orphaned = damaged.contains(&number);
+        }
+        if orphaned || damaged.contains(&number) { blank(line) } else { line.to_owned() }
+    };
+    text.split_inclusive('\n').zip(1..).map(keep).collect()
+}
+
+/// As many blanks as `line` has bytes, and its end.
+fn blank(line: &str) -> String {
+    line.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect()
 }
 
 /// A name as TOML writes it in a key.

@@ -64,7 +64,7 @@ pub(super) const SECTIONS: &[Section] = &[
             key("interval", Span(ZERO, YEARS), Absent::Default("30m")),
             key("jitter", Span(ZERO, YEARS), Absent::Default("5m")),
             // Half an hour on both sides of each full hour would leave no time at all.
-            key("avoid_hour", Span(ZERO, minutes(25)), Absent::Default("2m")),
+            key("avoid_hour", Span(ZERO, minutes(29)), Absent::Default("2m")),
         ],
         lists: &[],
     },

@@ -47,7 +47,7 @@ pub fn load(path: &Path, environment: impl Iterator<Item = (String, String)>) ->
     // Fails only where the current folder is gone; then paths stay as they are.
     let main = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let files = source::files(&main, &mut findings);
-    let mut fragments = files.iter().map(|file| source::file(file, &mut findings)).collect();
+    let mut fragments: Vec<_> = files.iter().map(|file| source::file(file, &mut findings)).collect();
     let variables = source::environment(environment, &fragment::folder_of(&main), &mut findings);
     let settings = assemble::assemble(&main, &mut fragments, &variables, &mut findings);
     findings.sort_by_key(|finding| finding.weight);

@@ -23,7 +23,7 @@ pub(super) fn judge(settings: &Settings, layers: &Layers, findings: &mut Vec<Fin
     say("schedule.interval", between(schedule.interval, minutes(30), day));
     // A floor that the interval breaks is not told a second time of the jitter.
     say("schedule.jitter", between(schedule.jitter, minutes(1), schedule.interval.clamp(minutes(30), day)));
-    say("schedule.avoid_hour", between(schedule.avoid_hour, minutes(1), minutes(25)));
+    say("schedule.avoid_hour", between(schedule.avoid_hour, minutes(1), minutes(29)));
     say("fast.guard", between(fast.guard, Duration::from_secs(30), minutes(60)));
     say("fast.maintenance", maintenance(fast, schedule.avoid_hour));
 }

@@ -75,9 +75,8 @@ impl SecretRef {
                 read_file(&Path::new(&directory).join(name))?
             }
         };
-        let kept = text.strip_suffix('\n').unwrap_or(&text);
-        let kept = kept.strip_suffix('\r').unwrap_or(kept);
-        Ok(SecretString::from(kept))
+        let secret = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(&text);
+        Ok(SecretString::from(secret))
     }
 }
 
@@ -89,4 +88,71 @@ fn read_file(path: &Path) -> Result<String, SecretError> {
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|_| SecretError::NotText(path.display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn nothing(_: &str) -> Option<String> {
+        None
+    }
+
+    /// A file that holds `text`, with permissions `mode`.
+    fn file(text: &[u8], mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn one_newline_at_the_end_is_dropped_and_no_more() {
+        for (text, secret) in
+            [("pass\n", "pass"), ("pass", "pass"), ("pass\n\n", "pass\n"), (" pass \n", " pass "), ("\n", "")]
+        {
+            let (_folder, path) = file(text.as_bytes(), 0o600);
+            assert_eq!(SecretRef::File(path).read(&nothing).unwrap().expose_secret(), secret);
+            let env = |name: &str| (name == "PW").then(|| text.to_owned());
+            assert_eq!(SecretRef::Env("PW".to_owned()).read(&env).unwrap().expose_secret(), secret);
+        }
+    }
+
+    #[test]
+    fn a_file_open_to_others_is_refused() {
+        for (mode, refused) in [(0o600, false), (0o640, false), (0o644, true), (0o602, true)] {
+            let (_folder, path) = file(b"pass", mode);
+            let read = SecretRef::File(path.clone()).read(&nothing);
+            assert_eq!(matches!(read, Err(SecretError::Exposed { .. })), refused, "{mode:o}");
+            if let Err(error) = read {
+                assert!(error.to_string().contains(path.to_str().unwrap()) && !error.to_string().contains("pass"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let missing = SecretRef::File("/nowhere/password".into()).read(&nothing).unwrap_err();
+        assert!(missing.to_string().contains("/nowhere/password"), "{missing}");
+        let unset = SecretRef::Env("MAIRIE_PW".to_owned()).read(&nothing).unwrap_err();
+        assert!(unset.to_string().contains("MAIRIE_PW"), "{unset}");
+        let (_folder, path) = file(b"\xff\xfe", 0o600);
+        assert!(matches!(SecretRef::File(path).read(&nothing), Err(SecretError::NotText(_))));
+    }
+
+    #[test]
+    fn credentials_are_read_inside_the_service_only() {
+        let credential = SecretRef::Credential("secret".to_owned());
+        assert!(matches!(credential.read(&nothing), Err(SecretError::OutsideService(_))));
+        let (folder, _) = file(b"pass\n", 0o400);
+        let env = |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| folder.path().to_str().unwrap().to_owned());
+        assert_eq!(credential.read(&env).unwrap().expose_secret(), "pass");
+        let other = SecretRef::Credential("other".to_owned()).read(&env);
+        assert!(matches!(other, Err(SecretError::Unreadable { .. })));
+    }
 }

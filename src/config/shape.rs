@@ -77,7 +77,7 @@ impl Shape {
 
     fn read(&self, value: &Value, folder: &Path) -> Checked {
         match self {
-            Self::Text => text(value, |text| plain(text)),
+            Self::Text => text(value, plain),
             Self::Name => text(value, |text| keep(text, is_name(text), "cannot be a name")),
             Self::Siren => text(value, |text| keep(text, is_siren(text), "is not a SIREN")),
             Self::Path => text(value, |text| path(text, folder)),
@@ -115,8 +115,8 @@ impl Shape {
             Self::Proxy => address::PROXY.to_owned(),
             Self::Word { now, .. } => format!("write {}", either(now)),
             Self::Words(now) => format!("write a list of some of {}, each once", either(now)),
-            Self::Flag => "write true or false, without quotes".to_owned(),
-            Self::Whole(from, to) => format!("write a whole number from {from} to {to}, without quotes"),
+            Self::Flag => "write true or false (in a file: without quotes)".to_owned(),
+            Self::Whole(from, to) => format!("write a whole number from {from} to {to} (in a file: without quotes)"),
             Self::Span(from, to) => {
                 format!("{}, from {} to {}", span::EXAMPLES, span::show(*from), span::show(*to))
             }

@@ -9,7 +9,6 @@ pub(super) fn key(name: &str, known: &[&str], place: &str) -> Fault {
     let remedy = match (nearest(name, known), home) {
         (Some(near), _) => format!("did you mean `{near}`?"),
         (None, Some(home)) => format!("it belongs in [{}]", home.name),
-        (None, None) if known.is_empty() => "remove it".to_owned(),
         (None, None) => format!("remove it; {place} knows {}", known.join(", ")),
     };
     Fault::new("unknown key", remedy)
@@ -17,8 +16,13 @@ pub(super) fn key(name: &str, known: &[&str], place: &str) -> Fault {
 
 /// A section `name` that is not known.
 pub(super) fn section(name: &str) -> Fault {
-    let known: Vec<&str> = SECTIONS.iter().map(|section| section.name).chain(LATER).collect();
-    key(name, &known, "the file")
+    let known: Vec<&str> = SECTIONS.iter().map(|section| section.name).collect();
+    match nearest(name, &LATER) {
+        Some(near) if nearest(name, &known).is_none() => {
+            Fault::new("unknown key", format!("remove it; even [{near}] is not yet supported by this version"))
+        }
+        _ => key(name, &known, "the file"),
+    }
 }
 
 /// Something of a version to come.

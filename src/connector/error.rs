@@ -167,8 +167,12 @@ impl Cause {
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
-            Self::CertificateExpired => "install a valid certificate for this account, and have FAST register it".into(),
-            Self::CertificateRevoked => "order a new certificate (RGS*, for software use) and have FAST register it".into(),
+            Self::CertificateExpired => {
+                "install a valid certificate for this account, and have FAST register it".into()
+            }
+            Self::CertificateRevoked => {
+                "order a new certificate (RGS*, for software use) and have FAST register it".into()
+            }
             Self::UnknownAuthority => {
                 "use a certificate of an authority that FAST accepts (RGS*), with its intermediate certificates in the \
                  file"
@@ -183,11 +187,16 @@ impl Cause {
                 "have this host exempted from TLS inspection by the proxy or firewall; the certificate must reach FAST"
                     .into()
             }
-            Self::UnknownSubscriber => "correct the account's siren, or ask FAST to open it for this certificate".into(),
-            Self::Unauthorized => {
-                "ask FAST support to give this certificate the right to this SIREN and to enable this feed for it".into()
+            Self::UnknownSubscriber => {
+                "correct the account's siren, or ask FAST to open it for this certificate".into()
             }
-            Self::NotThere => "check [fast] base_url and environment; else ask FAST whether this feed is enabled".into(),
+            Self::Unauthorized => {
+                "ask FAST support to give this certificate the right to this SIREN and to enable this feed for it"
+                    .into()
+            }
+            Self::NotThere => {
+                "check [fast] base_url and environment; else ask FAST whether this feed is enabled".into()
+            }
             Self::Redirect => "check [fast] base_url; a login page of a proxy in between redirects as well".into(),
             Self::Inspection { issuer } => format!(
                 "a device of «{issuer}» seems to inspect TLS: have this host exempted from it; if that authority is \

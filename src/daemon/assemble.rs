@@ -76,11 +76,7 @@ pub fn platform(settings: &Settings, fast: &Fast) -> Result<Platform, AssemblyEr
 }
 
 /// All feeds of the configuration, registered in the ledger; accounts that cannot work are recorded with their problem.
-pub(super) async fn catalog(
-    settings: &Settings,
-    ledger: &Ledger,
-    now: Timestamp,
-) -> Result<Catalog, AssemblyError> {
+pub(super) async fn catalog(settings: &Settings, ledger: &Ledger, now: Timestamp) -> Result<Catalog, AssemblyError> {
     let Some(fast) = &settings.fast else { return Ok(Catalog::new()) };
     let mut catalog = feeds(settings, fast)?;
     let identities = catalog
@@ -95,11 +91,8 @@ pub(super) async fn catalog(
     for (old, new) in &registration.renamed {
         tracing::info!(feed = %new, "{old} is now called {new}; its history goes with it");
     }
-    let mut problems: Vec<(String, String)> = fast
-        .unusable
-        .iter()
-        .map(|account| (format!("fast/{}", account.name), account.problem.clone()))
-        .collect();
+    let mut problems: Vec<(String, String)> =
+        fast.unusable.iter().map(|account| (format!("fast/{}", account.name), account.problem.clone())).collect();
     for (feed, origin, siren) in registration.conflicts {
         catalog.remove(&feed);
         let problem = format!(

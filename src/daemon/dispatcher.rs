@@ -51,7 +51,9 @@ impl Dispatcher {
         let (count, seed) = (waiting.len(), Seed(self.house.ledger.seed()));
         for name in waiting {
             if let Some(feed) = self.house.catalog.get(&name) {
-                let at = if count <= 10 { now } else {
+                let at = if count <= 10 {
+                    now
+                } else {
                     feed.account.platform.cadence.first(&seed, name.as_str(), now, count)
                 };
                 self.house.ledger.resume_feed(&name, at).await?;
@@ -105,8 +107,7 @@ impl Dispatcher {
         }
         let poller = Arc::clone(&self.house.poller);
         self.work.spawn(async move {
-            let outcome =
-                if due.planned <= now { poller.poll(&feed, &due).await } else { poller.resume(&feed).await };
+            let outcome = if due.planned <= now { poller.poll(&feed, &due).await } else { poller.resume(&feed).await };
             if let Err(error) = outcome {
                 tracing::error!(feed = %feed.name, kind = error.kind(), remedy = error.remedy(),
                     "the poll of {} broke off: {error}", feed.name);
@@ -152,8 +153,11 @@ impl Dispatcher {
         let room = self.house.poller.has_room(0, 0).unwrap_or(false);
         if !room && !self.out_of_room {
             let state = self.house.state.path().display();
-            tracing::error!(event = event::DISK_LOW, "the disk of {state} has less than [state] reserve left: nothing is \
-                collected until there is room; make some, or lower the reserve");
+            tracing::error!(
+                event = event::DISK_LOW,
+                "the disk of {state} has less than [state] reserve left: nothing is \
+                collected until there is room; make some, or lower the reserve"
+            );
         } else if room && self.out_of_room {
             tracing::info!("there is room on the disk again: collecting goes on");
         }

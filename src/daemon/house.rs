@@ -87,11 +87,17 @@ impl House {
         ledger.retire_targets(targets.iter().map(|target| target.name.clone()).collect()).await?;
         let (stopping, stopped) = watch::channel(false);
         let (stored, waiting) = watch::channel(());
-        let intake = Intake::start(&root, ledger.clone(), Arc::clone(&clock), targets.clone(), stored, stopped.clone())?;
+        let intake =
+            Intake::start(&root, ledger.clone(), Arc::clone(&clock), targets.clone(), stored, stopped.clone())?;
         let adopted = intake::adopt(&intake, &ledger).await?;
         if adopted != intake::Adopted::default() {
-            tracing::info!(documents = adopted.documents, remains = adopted.remains,
-                "adopted {} documents that had arrived; {} remains went to the quarantine", adopted.documents, adopted.remains);
+            tracing::info!(
+                documents = adopted.documents,
+                remains = adopted.remains,
+                "adopted {} documents that had arrived; {} remains went to the quarantine",
+                adopted.documents,
+                adopted.remains
+            );
         }
         let courier =
             |target| Courier { root: Arc::clone(&root), ledger: ledger.clone(), clock: Arc::clone(&clock), target };

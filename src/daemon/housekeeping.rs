@@ -21,8 +21,13 @@ pub(super) async fn tidy(house: &House) {
         let Some(certificate) = &row.certificate else { continue };
         let days = certificate.not_after.duration_since(now).as_hours() / 24;
         if days < EXPIRING_DAYS {
-            tracing::warn!(event = event::CERTIFICATE_EXPIRING, account = row.account, days,
-                "the certificate of {} ends in {days} days; order the next one", row.account);
+            tracing::warn!(
+                event = event::CERTIFICATE_EXPIRING,
+                account = row.account,
+                days,
+                "the certificate of {} ends in {days} days; order the next one",
+                row.account
+            );
         }
     }
 }

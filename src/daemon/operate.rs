@@ -86,7 +86,9 @@ impl Answer {
 pub(super) async fn carry_out(house: &House, request: Request) {
     let answer = match serde_json::from_str::<Order>(&request.arguments) {
         Ok(order) => obey(house, &order, &request.actor).await,
-        Err(error) => Ok(Answer { text: format!("the daemon does not understand this request: {error}\n"), exit_code: 1 }),
+        Err(error) => {
+            Ok(Answer { text: format!("the daemon does not understand this request: {error}\n"), exit_code: 1 })
+        }
     };
     let answer = answer.unwrap_or_else(|error| Answer { text: format!("{error}: {}\n", error.remedy()), exit_code: 1 });
     if let Err(error) = house.ledger.answer(request.id, answer.text, answer.exit_code).await {
@@ -108,9 +110,7 @@ pub async fn obey(house: &House, order: &Order, actor: &str) -> Result<Answer, L
         Order::Retry { feed, ids, accept, again } => {
             each(house, feed, ids, &Act::Retry { accept: *accept, again: *again }).await
         }
-        Order::Dismiss { feed, ids, reason } => {
-            each(house, feed, ids, &Act::Dismiss(reason)).await
-        }
+        Order::Dismiss { feed, ids, reason } => each(house, feed, ids, &Act::Dismiss(reason)).await,
     }
 }
 
@@ -123,7 +123,10 @@ async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError
             Err(error) => return Ok(Answer { text: format!("{error}\n"), exit_code: 1 }),
         }
         if feeds.is_empty() {
-            let text = format!("no feed of the configuration matches {}; `vaguemestre status` lists them\n", selectors.join(" "));
+            let text = format!(
+                "no feed of the configuration matches {}; `vaguemestre status` lists them\n",
+                selectors.join(" ")
+            );
             return Ok(Answer { text, exit_code: 1 });
         }
     }
@@ -156,7 +159,12 @@ async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError
     Ok(answer)
 }
 
-async fn pass<'a>(house: &'a House, feed: &'a Feed, due: Due, delay: Duration) -> (&'a Feed, Result<Report, LedgerError>) {
+async fn pass<'a>(
+    house: &'a House,
+    feed: &'a Feed,
+    due: Due,
+    delay: Duration,
+) -> (&'a Feed, Result<Report, LedgerError>) {
     tokio::time::sleep(delay).await;
     let report = match house.poller.poll(feed, &due).await {
         // Not to be listed yet; documents that wait need no listing.

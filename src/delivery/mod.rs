@@ -45,8 +45,13 @@ impl Courier {
             let more = match self.deliver().await {
                 Ok(count) => count >= BATCH as usize,
                 Err(error) => {
-                    tracing::warn!(target_name = self.target.name, kind = error.kind(),
-                        "deliveries to {} wait: {error}: {}", self.target.name, error.remedy());
+                    tracing::warn!(
+                        target_name = self.target.name,
+                        kind = error.kind(),
+                        "deliveries to {} wait: {error}: {}",
+                        self.target.name,
+                        error.remedy()
+                    );
                     false
                 }
             };

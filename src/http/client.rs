@@ -67,12 +67,7 @@ impl Client {
             builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(setup)?.no_proxy(except));
         }
         let host = route.origin.split_once("://").map_or(route.origin.as_str(), |(_, host)| host).to_owned();
-        Ok(Self {
-            inner: builder.build().map_err(setup)?,
-            origin: route.origin.clone(),
-            host,
-            timeout: route.timeout,
-        })
+        Ok(Self { inner: builder.build().map_err(setup)?, origin: route.origin.clone(), host, timeout: route.timeout })
     }
 
     /// GETs `url`, which must be of this client's origin. Answers once the headers have come.

@@ -52,7 +52,8 @@ pub async fn shake_hands(tls: rustls::ClientConfig, route: &Route) -> Result<(),
 }
 
 async fn connect(route: &Route, host: &str, target: &str) -> std::io::Result<TcpStream> {
-    let excepted = route.no_proxy.iter().any(|name| host == name || host.ends_with(&format!(".{}", name.trim_start_matches('.'))));
+    let excepted =
+        route.no_proxy.iter().any(|name| host == name || host.ends_with(&format!(".{}", name.trim_start_matches('.'))));
     let Some(proxy) = route.proxy.as_deref().filter(|_| !route.loopback && !excepted) else {
         return TcpStream::connect(target).await;
     };
@@ -73,10 +74,13 @@ async fn connect(route: &Route, host: &str, target: &str) -> std::io::Result<Tcp
 }
 
 fn has_port(authority: &str) -> bool {
-    authority.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    authority
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn host(authority: &str) -> String {
-    let host = if has_port(authority) { authority.rsplit_once(':').map_or(authority, |(host, _)| host) } else { authority };
+    let host =
+        if has_port(authority) { authority.rsplit_once(':').map_or(authority, |(host, _)| host) } else { authority };
     host.trim_start_matches('[').trim_end_matches(']').to_owned()
 }

@@ -112,7 +112,9 @@ impl Desk {
         let placed = match spawn_blocking(move || place_all(&root, sealed)).await {
             Ok(placed) => placed,
             // The blocking task panicked or the runtime ends: whoever waits sees its sender dropped.
-            Err(error) => return tracing::error!(%error, "keeping documents was cut short; they are adopted at next start"),
+            Err(error) => {
+                return tracing::error!(%error, "keeping documents was cut short; they are adopted at next start");
+            }
         };
         let mut kept = Vec::with_capacity(placed.len());
         let mut replies: Vec<Reply> = Vec::with_capacity(placed.len());
@@ -162,8 +164,13 @@ impl Desk {
             match self.ledger.keep(kept.to_vec(), self.clock.now()).await {
                 Ok(()) => return true,
                 Err(error) => {
-                    tracing::error!(event = event::DISK_LOW, kind = error.kind(), documents = kept.len(),
-                        remedy = error.remedy(), "documents are safe in the archive but cannot be recorded: {error}");
+                    tracing::error!(
+                        event = event::DISK_LOW,
+                        kind = error.kind(),
+                        documents = kept.len(),
+                        remedy = error.remedy(),
+                        "documents are safe in the archive but cannot be recorded: {error}"
+                    );
                 }
             }
             tokio::select! {

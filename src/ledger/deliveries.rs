@@ -56,12 +56,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn deliveries_due(
-        &self,
-        target: &str,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Pending>, LedgerError> {
+    pub async fn deliveries_due(&self, target: &str, now: Timestamp, limit: u32) -> Result<Vec<Pending>, LedgerError> {
         let rows = sqlx::query(
             "SELECT deliveries.id, deliveries.feed, deliveries.remote_id, archive_path, sha256, name,
                     deliveries.attempts

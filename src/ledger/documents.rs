@@ -174,11 +174,13 @@ impl Ledger {
                     Box::pin(async move {
                         let part = record(c, &feed, &share, state, &stamp(now)).await?;
                         if number == last {
-                            sqlx::query("UPDATE feeds SET first_listed_at = coalesce(first_listed_at, $1) WHERE feed = $2")
-                                .bind(stamp(now))
-                                .bind(feed.as_str())
-                                .execute(c)
-                                .await?;
+                            sqlx::query(
+                                "UPDATE feeds SET first_listed_at = coalesce(first_listed_at, $1) WHERE feed = $2",
+                            )
+                            .bind(stamp(now))
+                            .bind(feed.as_str())
+                            .execute(c)
+                            .await?;
                         }
                         Ok(part)
                     })
@@ -452,9 +454,8 @@ async fn record(
 ) -> Result<Recorded, sqlx::Error> {
     let mut recorded = Recorded::default();
     for chunk in ids.chunks(CHUNK) {
-        let mut lookup = QueryBuilder::new(
-            "SELECT count(*) FROM documents WHERE state IN ('stored', 'delivered') AND feed = ",
-        );
+        let mut lookup =
+            QueryBuilder::new("SELECT count(*) FROM documents WHERE state IN ('stored', 'delivered') AND feed = ");
         lookup.push_bind(feed.as_str()).push(" AND remote_id IN (");
         let mut list = lookup.separated(", ");
         for id in chunk {
@@ -576,4 +577,3 @@ fn document(row: &SqliteRow) -> DocumentRow {
         error: row.get(16),
     }
 }
-

@@ -97,8 +97,12 @@ impl LedgerError {
                  before the damage, or save what can be read with `sqlite3 ledger.sqlite .recover`; nothing was \
                  overwritten"
             }
-            Self::Newer { .. } => "run the newer version again, or put back the copy of the ledger made before its migration",
-            Self::Older { .. } => "start the daemon of this version once: it migrates the ledger, after copying it aside",
+            Self::Newer { .. } => {
+                "run the newer version again, or put back the copy of the ledger made before its migration"
+            }
+            Self::Older { .. } => {
+                "start the daemon of this version once: it migrates the ledger, after copying it aside"
+            }
             Self::Missing(_) => "start the daemon, or `vaguemestre poll`, once: it makes the ledger",
             Self::Vanished(_) => {
                 "put ledger.sqlite (with its -wal, if any) back from a backup; only to begin anew, forgetting what was \
@@ -109,7 +113,9 @@ impl LedgerError {
                  belong to the daemon's user"
             }
             Self::Full(_) => "make room on that disk; everything goes on by itself then, nothing is lost",
-            Self::Busy(_) => "close the program that holds it open (an interactive sqlite3 with a transaction, a backup)",
+            Self::Busy(_) => {
+                "close the program that holds it open (an interactive sqlite3 with a transaction, a backup)"
+            }
             Self::Other { .. } => "look at the cause above; `vaguemestre check` examines the state directory",
             Self::Batch(error) => error.remedy(),
             Self::Closed => "start the daemon again",

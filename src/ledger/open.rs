@@ -192,11 +192,13 @@ async fn check(connection: &mut SqliteConnection, path: &Path) -> Result<(), Led
     let failed = |error| LedgerError::from_sqlx(path.to_owned(), error);
     let size = path.metadata().map_or(0, |facts| facts.len());
     if size > CHECKED_WHOLE {
-        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sqlite_schema").fetch_one(connection).await.map_err(failed)?;
+        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sqlite_schema")
+            .fetch_one(connection)
+            .await
+            .map_err(failed)?;
         return Ok(());
     }
-    let verdict: String =
-        sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await.map_err(failed)?;
+    let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await.map_err(failed)?;
     if verdict == "ok" { Ok(()) } else { Err(corrupt(path, &verdict)) }
 }
 

@@ -40,13 +40,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn ask(
-        &self,
-        actor: &str,
-        command: &str,
-        arguments: String,
-        now: Timestamp,
-    ) -> Result<i64, LedgerError> {
+    pub async fn ask(&self, actor: &str, command: &str, arguments: String, now: Timestamp) -> Result<i64, LedgerError> {
         let (actor, command) = (actor.to_owned(), command.to_owned());
         self.write(move |c| {
             Box::pin(async move {

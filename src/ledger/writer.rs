@@ -91,11 +91,7 @@ impl Writer {
     }
 }
 
-async fn write(
-    mut connection: SqliteConnection,
-    mut messages: mpsc::UnboundedReceiver<Message>,
-    path: Arc<PathBuf>,
-) {
+async fn write(mut connection: SqliteConnection, mut messages: mpsc::UnboundedReceiver<Message>, path: Arc<PathBuf>) {
     let mut queued = Vec::with_capacity(BATCH);
     let mut closing = None;
     while closing.is_none() && messages.recv_many(&mut queued, BATCH).await > 0 {

@@ -98,9 +98,8 @@ impl Poller {
 
 fn way(feed: &Feed, identity: &Identity) -> Result<Rest, String> {
     let platform = &feed.account.platform;
-    let tls = identity
-        .client_config(platform.verifier.clone())
-        .map_err(|error| format!("{error}: {}", error.remedy()))?;
+    let tls =
+        identity.client_config(platform.verifier.clone()).map_err(|error| format!("{error}: {}", error.remedy()))?;
     let client = Client::new(tls, &route(platform)).map_err(|error| error.to_string())?;
     Ok(Rest::new(client, &platform.base_url, &feed.account.settings.siren))
 }

@@ -61,13 +61,7 @@ pub(super) fn too_large(document: &Claimed, limit: u64) -> Refusal {
     let error = format!(
         "the document is larger than max_document ({limit} bytes); raise [fast] max_document, then `vaguemestre retry`"
     );
-    Refusal {
-        id: document.id,
-        condition: Condition::Abandoned,
-        in_doubt: true,
-        error: Some(error),
-        quarantine: None,
-    }
+    Refusal { id: document.id, condition: Condition::Abandoned, in_doubt: true, error: Some(error), quarantine: None }
 }
 
 #[cfg(test)]

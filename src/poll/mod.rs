@@ -191,9 +191,7 @@ impl Poller {
                 let planned = now.saturating_add(wait).and_then(|t| t.checked_sub(interval)).unwrap_or(now);
                 cadence.next(&seed, feed.name.as_str(), planned, planned)
             }
-            None if cadence.calendar().listing_hold(now).is_some() => {
-                cadence.postponed(&seed, feed.name.as_str(), now)
-            }
+            None if cadence.calendar().listing_hold(now).is_some() => cadence.postponed(&seed, feed.name.as_str(), now),
             None => return Ok(None),
         };
         self.ledger.plan_anew(vec![(due.clone(), until)]).await?;
@@ -284,11 +282,26 @@ fn tell(feed: &Feed, summary: &Summary, change: HealthChange) {
     let (listed, fetched, failed) = (summary.listed.unwrap_or(0), summary.fetched, summary.failed);
     let error = summary.error.as_deref().unwrap_or("");
     if fetched > 0 || failed > 0 {
-        tracing::info!(event = event::POLL_FINISHED, feed = name, outcome = summary.outcome.as_str(), listed, fetched,
-            failed, "polled {name}: {fetched} fetched, {failed} failed");
+        tracing::info!(
+            event = event::POLL_FINISHED,
+            feed = name,
+            outcome = summary.outcome.as_str(),
+            listed,
+            fetched,
+            failed,
+            "polled {name}: {fetched} fetched, {failed} failed"
+        );
     } else {
-        tracing::debug!(event = event::POLL_FINISHED, feed = name, outcome = summary.outcome.as_str(), listed, fetched,
-            failed, error, "polled {name}: nothing new");
+        tracing::debug!(
+            event = event::POLL_FINISHED,
+            feed = name,
+            outcome = summary.outcome.as_str(),
+            listed,
+            fetched,
+            failed,
+            error,
+            "polled {name}: nothing new"
+        );
     }
     match change {
         HealthChange::None => {}

@@ -50,7 +50,9 @@ pub(super) async fn documents<C: Connector>(
                 // The slot is free again while this one is synced with its neighbours.
                 fetching -= 1;
                 let document = sealed.document.clone();
-                work.push(async move { Ok(Done::Kept(document, poller.intake.keep(sealed, Some(poll)).await)) }.boxed());
+                work.push(
+                    async move { Ok(Done::Kept(document, poller.intake.keep(sealed, Some(poll)).await)) }.boxed(),
+                );
             }
             Some(Done::Tried(outcome)) => {
                 fetching -= 1;
@@ -165,7 +167,9 @@ impl Pass<'_> {
                 Ok(())
             }
             Try::NoRoom => {
-                self.end(End::Disk("free space is below [state] reserve: nothing is collected until there is room".into()));
+                self.end(End::Disk(
+                    "free space is below [state] reserve: nothing is collected until there is room".into(),
+                ));
                 Ok(())
             }
             Try::Disk(document, error) => {
@@ -266,7 +270,11 @@ impl Pass<'_> {
     async fn finish(mut self) -> Result<(Summary, Remainder, Option<Timestamp>), LedgerError> {
         let ended = self.tally.end.is_some();
         for (document, text) in std::mem::take(&mut self.silent) {
-            if ended { self.uncounted(document, text, false).await? } else { self.counted(document, text, false).await? }
+            if ended {
+                self.uncounted(document, text, false).await?
+            } else {
+                self.counted(document, text, false).await?
+            }
         }
         let went_through = self.tally.fetched > 0;
         for (document, text) in std::mem::take(&mut self.broken) {

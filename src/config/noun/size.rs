@@ -40,7 +40,7 @@ pub(in crate::config) fn parse(text: &str) -> Result<u64, &'static str> {
 
 /// The text with the largest unit that divides `size`; it reads back.
 pub(in crate::config) fn show(size: u64) -> String {
-    let fitting = UNITS.iter().find(|(_, bytes)| size != 0 && size % bytes == 0 && *bytes != 1);
+    let fitting = UNITS.iter().find(|(_, bytes)| size != 0 && size.is_multiple_of(*bytes) && *bytes != 1);
     fitting.map_or_else(|| size.to_string(), |(unit, bytes)| format!("{}{unit}", size / bytes))
 }
 
@@ -78,6 +78,14 @@ mod tests {
     fn what_is_no_size_is_refused() {
         for text in ["", "MiB", "-1", "1.5GiB", "5 MiB", "5XB", "18446744073709551615", "99999999TiB"] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_shown_reads_back(size in 0..i64::MAX as u64, zeros in 0..62_u32) {
+            let round = size >> zeros << zeros;
+            assert_eq!(parse(&show(round)), Ok(round));
         }
     }
 }

@@ -100,4 +100,17 @@ mod tests {
             assert!(parse(text).is_err(), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_shown_reads_back(milliseconds in 0..=3660 * 86_400_000_u64) {
+            let span = Duration::from_millis(milliseconds);
+            assert_eq!(parse(&show(span)), Ok(span));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[0-9dhms]{0,30}") {
+            let _ = parse(&text);
+        }
+    }
 }

@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn free_time_is_what_windows_guards_and_full_hours_leave() {
-        let minutes = |count| Duration::from_secs(60 * count);
+        let minutes = |count: u64| Duration::from_secs(60 * count);
         assert_eq!(free_minutes(&[], minutes(0), minutes(0)), 1440);
         assert_eq!(free_minutes(&["04:05-04:15".to_owned()], minutes(1), minutes(0)), 1428);
         assert_eq!(free_minutes(&["23:55-00:05".to_owned()], minutes(0), minutes(0)), 1430);

@@ -62,7 +62,9 @@ mod tests {
     #[test]
     fn what_is_no_id_is_refused_alone() {
         let long = "9".repeat(200);
-        let text = format!(r#"["../x", -5, {long}, "{long}", null, {{"id": 7}}, [8], 1.5, 1e3, true, "", "12 ", "1\u0032", 42]"#);
+        let text = format!(
+            r#"["../x", -5, {long}, "{long}", null, {{"id": 7}}, [8], 1.5, 1e3, true, "", "12 ", "1\u0032", 42]"#
+        );
         let listing = parse(text.as_bytes()).unwrap();
         assert_eq!(listing.ids, ["42"]);
         assert_eq!(listing.refused.len(), 13);

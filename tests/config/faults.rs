@@ -1,0 +1,204 @@
+//! Each kind of wrong configuration, and what is said about it.
+
+use vaguemestre::config::Weight;
+
+use super::{ACCOUNT, Setup, told};
+
+#[test]
+fn every_wrong_global_value_is_an_error_that_names_file_line_key_and_remedy() {
+    for (section, line, value, remedy) in [
+        ("state", "reserve = \"12 potatoes\"", "12 potatoes", "\"100MiB\""),
+        ("state", "reserve = 512", "512 is a number, not a text", "\"100MiB\""),
+        ("state", "directory = 1", "1 is a number", "path"),
+        ("state", "directory = \"\"", "\"\"", "path"),
+        ("schedule", "interval = \"30\"", "\"30\" is a number without its unit", "\"30m\""),
+        ("schedule", "interval = 1800", "1800", "\"30m\""),
+        ("schedule", "interval = \"29m\"", "\"29m\"", "\"30m\""),
+        ("schedule", "interval = \"25h\"", "\"1d1h\"", "\"1d\""),
+        ("schedule", "jitter = \"31m\"", "\"31m\"", "\"30m\""),
+        ("schedule", "jitter = \"59s\"", "\"59s\"", "\"1m\""),
+        ("schedule", "avoid_hour = \"30s\"", "\"30s\"", "\"1m\""),
+        ("schedule", "avoid_hour = \"30m\"", "\"30m\" is too long", "29m"),
+        ("http", "proxy = \"socks5://proxy:1080\"", "socks5://proxy:1080", "http or https"),
+        ("http", "no_proxy = [\"https://a.fr\"]", "https://a.fr", "hosts"),
+        ("http", "no_proxy = \"a.fr\"", "\"a.fr\" is a text, not a list", "hosts"),
+        ("http", "connections = 0", "0 is out of bounds", "from 1 to"),
+        ("http", "connections = \"64\"", "\"64\" is a text", "without quotes"),
+        ("http", "connections = 99999999999999999999", "number with decimals", "whole number"),
+        ("fast", "environment = \"prod\"", "\"prod\"", "\"production\" or \"demo\""),
+        ("fast", "base_url = \"http://a.fr\"", "plain http to another machine", "this machine only"),
+        ("fast", "base_url = \"https://a.fr?x=1\"", "query", "query"),
+        ("fast", "connector = \"soap\"", "\"soap\" is not yet supported by this version", "\"rest\""),
+        ("fast", "connector = \"ftp\"", "\"ftp\"", "\"rest\""),
+        ("fast", "maintenance = [\"4h\", \"12:00-25:00\"]", "\"12:00-25:00\" has an end", "\"04:05-04:15\""),
+        ("fast", "maintenance = []", "not covered", "\"04:05-04:15\""),
+        ("fast", "maintenance = [\"04:06-05:00\"]", "not covered", "\"04:05-04:15\""),
+        ("fast", "maintenance = [\"05:00-04:30\"]", "less than an hour", "shorten"),
+        ("fast", "guard = \"29s\"", "\"29s\"", "\"30s\""),
+        ("fast", "timeout = \"0s\"", "\"0s\" is too short", "100ms"),
+        ("fast", "max_document = \"0\"", "\"0\" is too small", "at least 1"),
+        ("fast", "concurrency = 4.5", "4.5 is a number with decimals", "whole number"),
+        ("archive", "keep = \"forever\"", "\"forever\"", "\"30m\""),
+        ("log", "format = \"xml\"", "\"xml\"", "\"auto\", \"json\" or \"text\""),
+        ("log", "level = true", "true is true or false, not a text", "\"info\""),
+    ] {
+        let setup = Setup::beside_account(&format!("# first line\n[{section}]\n{line}"));
+        let key = format!("vaguemestre.toml:3: {section}.{}: ", line.split(' ').next().unwrap());
+        setup.tells(Weight::Error, &[&key, value, remedy]);
+        assert_eq!(setup.load().findings.len(), 1, "one fault, one finding:\n{}", told(&setup.load()));
+    }
+}
+
+#[test]
+fn every_fault_in_an_account_s_table_is_a_problem_of_that_account_alone() {
+    for (line, key, value, remedy) in [
+        ("siren = \"12345678\"", "siren", "\"12345678\" is not a SIREN", "nine digits"),
+        ("siren = 123456789", "siren", "123456789 is a number", "in quotes"),
+        ("certificat = \"x\"", "certificat", "unknown key", "`certificate`"),
+        ("enabled = \"yes\"", "enabled", "\"yes\" is a text", "true or false"),
+        ("feeds = []", "feeds", "empty", "\"chorus\""),
+        ("feeds = [\"chorus\", \"pes\"]", "feeds", "\"pes\"", "\"pes-retour\""),
+        ("feeds = [\"chorus\", \"chorus\"]", "feeds", "\"chorus\" is listed twice", "once"),
+        ("first_poll = \"forget\"", "first_poll", "\"forget\"", "\"collect\" or \"skip\""),
+        ("label = \"a\\nb\"", "label", "one line", "one line"),
+        ("connector = \"webdav\"", "connector", "\"webdav\" is not yet supported", "\"rest\""),
+        ("circuits = [\"PES\"]", "circuits", "not yet supported by this version", "remove it"),
+        ("certificate_password = \"hunter2\"", "certificate_password", "a text", "never inline"),
+        ("certificate_password = { fil = \"x\" }", "certificate_password", "\"fil\"", "file"),
+        ("certificate_password = { file = \"x\", env = \"Y\" }", "certificate_password", "exactly one", "env"),
+        ("certificate_password = {}", "certificate_password", "exactly one", "env"),
+        ("certificate_password = { credential = \"../x\" }", "certificate_password", "not a path", "credential"),
+    ] {
+        let name = line.split(' ').next().unwrap();
+        let bad: String = ACCOUNT
+            .lines()
+            .filter(|given| !given.starts_with(&format!("{name} ")))
+            .map(|given| format!("{given}\n"))
+            .collect();
+        let bad = bad.replace("mairie\"", "other\"").replace("552032534", "732829320");
+        let setup = Setup::new(&format!("{ACCOUNT}{bad}{line}\n"));
+        let place = format!("fast.accounts[2] \"other\".{key}: ");
+        setup.tells(Weight::Problem, &["vaguemestre.toml:", &place, value, remedy]);
+        let loaded = setup.load();
+        assert_eq!(loaded.findings.len(), 1, "{}", told(&loaded));
+        assert!(!told(&loaded).contains("hunter2"), "a secret is never shown");
+        let fast = loaded.settings.unwrap().fast.unwrap();
+        assert_eq!(fast.accounts.len(), 1);
+        assert_eq!(fast.unusable[0].name, "other");
+        assert!(fast.unusable[0].problem.starts_with(key), "{}", fast.unusable[0].problem);
+    }
+}
+
+#[test]
+fn an_account_that_lacks_what_it_needs_is_a_problem_for_each_missing_key() {
+    let setup = Setup::new(&format!("{ACCOUNT}[[fast.accounts]]\n"));
+    for key in ["name", "siren", "certificate"] {
+        setup.tells(Weight::Problem, &["vaguemestre.toml:5: ", &format!("fast.accounts[2].{key}: missing"), "add it"]);
+    }
+    assert_eq!(setup.load().settings.unwrap().fast.unwrap().unusable[0].name, "accounts[2]");
+}
+
+#[test]
+fn a_bad_name_is_a_problem_located_by_its_number() {
+    let setup =
+        Setup::new(&format!("{ACCOUNT}{}", ACCOUNT.replace("mairie", "La Mairie").replace("552032534", "732829320")));
+    setup.tells(Weight::Problem, &["fast.accounts[2] \"La Mairie\".name: ", "cannot be a name", "lower-case"]);
+}
+
+#[test]
+fn a_wrong_check_digit_is_a_note() {
+    let setup = Setup::new(&ACCOUNT.replace("552032534", "552032535"));
+    setup.tells(Weight::Note, &["fast.accounts[1] \"mairie\".siren: ", "check digit", "552032535"]);
+    assert_eq!(setup.load().settings.unwrap().fast.unwrap().accounts.len(), 1);
+}
+
+#[test]
+fn no_account_at_all_is_an_error() {
+    Setup::new("").tells(Weight::Error, &["fast.accounts", "no account", "[[fast.accounts]]"]);
+    let bad = ACCOUNT.replace("552032534", "1");
+    Setup::new(&bad).tells(Weight::Error, &["fast.accounts", "no account is well-formed"]);
+}
+
+#[test]
+fn one_siren_and_kind_belongs_to_one_account() {
+    let other = ACCOUNT.replace("mairie\"", "ccas\"");
+    let twice = Setup::new(&format!("{ACCOUNT}{other}"));
+    twice.tells(
+        Weight::Error,
+        &["fast.accounts[2] \"ccas\".siren", "552032534", "chorus", "fast.accounts[1] \"mairie\""],
+    );
+
+    let shared = format!("{ACCOUNT}feeds = [\"chorus\"]\n{other}feeds = [\"acquittements\", \"pes-retour\"]\n");
+    assert_eq!(Setup::new(&shared).settings().fast.unwrap().accounts.len(), 2);
+}
+
+#[test]
+fn later_sections_are_named_as_such_and_unknown_ones_get_a_suggestion() {
+    for section in ["douane", "piste", "entreprise", "token", "admin", "alerts"] {
+        let setup = Setup::new(&format!("{ACCOUNT}[{section}]\nanything = 1\n"));
+        setup.tells(Weight::Error, &[&format!("vaguemestre.toml:5: {section}: "), "not yet supported by this version"]);
+    }
+    Setup::beside_account("[shedule]").tells(Weight::Error, &["shedule: unknown key", "`schedule`"]);
+    Setup::beside_account("[schedule]\njiter = \"5m\"")
+        .tells(Weight::Error, &["schedule.jiter: unknown key", "`jitter`"]);
+    Setup::beside_account("interval = \"1h\"").tells(Weight::Error, &[":1: interval: unknown key", "[schedule]"]);
+    Setup::beside_account("[log]\nwhatever = 1").tells(Weight::Error, &["log.whatever: unknown key", "format, level"]);
+    Setup::beside_account("schedule = 1").tells(Weight::Error, &["schedule: 1 where a table belongs", "[schedule]"]);
+}
+
+#[test]
+fn one_table_where_a_list_belongs_is_an_error() {
+    let setup = Setup::new(&ACCOUNT.replace("[[fast.accounts]]", "[fast.accounts]"));
+    setup.tells(Weight::Error, &["fast.accounts: ", "list of tables", "[[fast.accounts]]"]);
+}
+
+#[test]
+fn passwords_in_addresses_are_refused_and_not_shown() {
+    for line in ["[http]\nproxy = \"http://jean:s3same@proxy:1\"", "[fast]\nbase_url = \"https://jean:s3same@a.fr\""] {
+        let setup = Setup::beside_account(line);
+        setup.tells(Weight::Error, &["user or password", "without user"]);
+        assert!(!told(&setup.load()).contains("s3same"));
+    }
+    let setup = Setup::beside_account("").variable("VAGUEMESTRE__HTTP__PROXY", "jean:s3same@proxy");
+    assert!(!told(&setup.load()).contains("s3same"));
+    let setup = Setup::new(&format!("{ACCOUNT}certificate_password = \"s3same\n"));
+    assert!(!told(&setup.load()).contains("s3same"), "nor by the syntax error of a line that holds one");
+}
+
+#[test]
+fn a_fault_in_a_target_is_an_error() {
+    for (line, words) in [
+        ("file_mode = 640", ["file_mode", "in quotes"]),
+        ("file_mode = \"0666\"", ["file_mode", "every user of the machine"]),
+        ("command = [\"/bin/true\"]", ["command", "not yet supported by this version"]),
+        ("webhook = \"https://a.fr\"", ["webhook", "not yet supported by this version"]),
+        ("filemode = \"0640\"", ["filemode: unknown key", "`file_mode`"]),
+        ("feeds = [\"fast/[\"]", ["feeds", "not a pattern"]),
+        ("inbox = \"/var/lib/vaguemestre/archive/x\"", ["inbox", "the daemon's own files"]),
+    ] {
+        let name = line.split(' ').next().unwrap();
+        let rest: String = ["name = \"a\"\n", "feeds = [\"*\"]\n", "inbox = \"in\"\n"]
+            .iter()
+            .filter(|given| !given.starts_with(name))
+            .copied()
+            .collect();
+        Setup::beside_account(&format!("[[delivery.targets]]\n{rest}{line}"))
+            .tells(Weight::Error, &["delivery.targets[1] \"a\".", words[0], words[1]]);
+    }
+}
+
+#[test]
+fn accounts_that_are_all_disabled_are_a_note() {
+    let setup = Setup::new(&format!("{ACCOUNT}enabled = false\n"));
+    setup.tells(Weight::Note, &["vaguemestre.toml:1: fast.accounts: ", "no account is enabled"]);
+    assert!(!setup.load().settings.unwrap().fast.unwrap().accounts[0].enabled);
+}
+
+#[test]
+fn keys_under_a_damaged_header_are_not_taken_for_those_of_the_table_before() {
+    let other = ACCOUNT.replace("[[fast.accounts]]", "[[fast.accounts]").replace("552032534", "1");
+    let setup = Setup::new(&format!("{ACCOUNT}{other}bogus = 1\n[log]\nlevel = \"loud\"\n"));
+    setup.tells(Weight::Error, &["vaguemestre.toml:5: not TOML: "]);
+    setup.tells(Weight::Error, &["vaguemestre.toml:11: log.level"]);
+    assert_eq!(setup.load().findings.len(), 2, "{}", told(&setup.load()));
+}
