@@ -1,6 +1,6 @@
 //! The main job: each document once, byte for byte, in the archive, the ledger and the inbox.
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod common;
 

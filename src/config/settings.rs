@@ -12,6 +12,7 @@ use super::noun::{file_mode, size, span};
 use super::pattern::Patterns;
 use super::secret::SecretRef;
 use crate::feed::{FeedName, Kind};
+use crate::schedule::Window;
 
 /// The whole effective configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,8 +90,8 @@ pub struct Fast {
     pub ca_certificate: Option<PathBuf>,
     /// That of `[fast]`, else that of `[http]`.
     pub proxy: Option<String>,
-    /// Daily spans of Paris time, `HH:MM-HH:MM`, in which the platform must not be called.
-    pub maintenance: Vec<String>,
+    /// Daily spans of Paris time in which the platform must not be called.
+    pub maintenance: Vec<Window>,
     /// Added on both sides of each span of `maintenance`.
     #[serde(with = "span")]
     pub guard: Duration,

@@ -92,7 +92,7 @@ impl Shape {
                 let size = size::parse(text)?;
                 if size < *from { Err("is too small") } else { Ok(size::show(size)) }
             }),
-            Self::Windows => list(value, |text| window::parse(text).map(|_| text.to_owned())),
+            Self::Windows => list(value, window::parse),
             Self::Hosts => list(value, |text| keep(text, is_host(text), "is not a host")),
             Self::Patterns => filled(list(value, |text| {
                 let known = Patterns::parse(vec![text.to_owned()]).is_ok();

@@ -12,7 +12,7 @@ use crate::http::verifier::{ServerVerifier, TrustError};
 use crate::ledger::{FeedIdentity, Ledger, LedgerError};
 use crate::log::event;
 use crate::poll::{Account, Feed, Platform};
-use crate::schedule::{Cadence, Calendar, NoTimeLeft, Window, WindowError};
+use crate::schedule::{Cadence, Calendar, NoTimeLeft};
 
 /// The feeds of this configuration, by name.
 pub type Catalog = HashMap<FeedName, Feed>;
@@ -23,9 +23,6 @@ pub enum AssemblyError {
     /// The authorities to trust.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// A window.
-    #[error(transparent)]
-    Window(#[from] WindowError),
     /// Windows that leave no time.
     #[error(transparent)]
     Time(#[from] NoTimeLeft),
@@ -40,7 +37,7 @@ impl AssemblyError {
     pub fn remedy(&self) -> String {
         match self {
             Self::Trust(error) => error.remedy(),
-            Self::Window(_) | Self::Time(_) => "correct [fast] maintenance and guard, [schedule] avoid_hour".to_owned(),
+            Self::Time(_) => "correct [fast] maintenance and guard, [schedule] avoid_hour".to_owned(),
             Self::Ledger(error) => error.remedy().to_owned(),
         }
     }
@@ -49,10 +46,9 @@ impl AssemblyError {
 /// When the feeds of `fast` may be listed.
 ///
 /// # Errors
-/// When the windows cannot be read, or leave no time.
+/// When the windows leave no time.
 pub fn cadence(settings: &Settings, fast: &Fast) -> Result<Cadence, AssemblyError> {
-    let windows = fast.maintenance.iter().map(|text| Window::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    let calendar = Calendar::new(&windows, fast.guard, settings.schedule.avoid_hour)?;
+    let calendar = Calendar::new(&fast.maintenance, fast.guard, settings.schedule.avoid_hour)?;
     Ok(Cadence::new(settings.schedule.interval, settings.schedule.jitter, calendar, fast.loopback))
 }
 

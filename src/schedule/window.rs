@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::millis::{self, DAY, SECOND, Stretch};
 use super::paris::Regime;
@@ -15,7 +16,8 @@ const MINUTES_PER_DAY: u16 = 24 * 60;
 ///
 /// One that ends before it starts crosses midnight. When clocks go back, times that happen twice are inside both
 /// times; when they go forward, times that are skipped are not inside that day, because they do not happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Window {
     /// Minutes since midnight.
     start: u16,
@@ -66,6 +68,16 @@ impl Window {
         Ok(window)
     }
 
+    /// Whether `minute` of the civil day (0 to 1439) lies inside.
+    #[must_use]
+    pub fn holds(self, minute: u16) -> bool {
+        if self.start < self.end {
+            (self.start..self.end).contains(&minute)
+        } else {
+            minute >= self.start || minute < self.end
+        }
+    }
+
     /// The window in milliseconds of a civil day, whose end lies in the next one where it crosses midnight.
     pub(super) fn of_day(self) -> Stretch {
         let start = i64::from(self.start) * MINUTE;
@@ -83,6 +95,20 @@ impl Window {
             let occurrence = Stretch { start: midnight + of_day.start, end: midnight + of_day.end };
             occurrence.intersection(regime.stretch)
         })
+    }
+}
+
+impl TryFrom<String> for Window {
+    type Error = WindowError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Window> for String {
+    fn from(window: Window) -> Self {
+        window.to_string()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A town for the tests: a simulated platform, a configuration in a folder of its own, and the real binary.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its own part")]
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails it by a panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of a test fails it by a panic")]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

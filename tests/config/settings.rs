@@ -18,7 +18,7 @@ fn one_account_is_all_a_configuration_needs() {
     assert_eq!(settings.archive.keep.as_secs(), 90 * 86_400);
     assert_eq!((fast.base_url.as_str(), fast.loopback), ("https://parapheur.dfast.fr", false));
     assert_eq!(fast.origin, "https://parapheur.dfast.fr");
-    assert_eq!(fast.maintenance, ["04:05-04:15"]);
+    assert_eq!(fast.maintenance, ["04:05-04:15".parse().unwrap()]);
     let account = &fast.accounts[0];
     assert_eq!(account.certificate, setup.path("mairie.p12"), "relative to the file that names it");
     assert_eq!(account.feeds, Kind::ALL);

@@ -92,7 +92,7 @@ fn the_environment_overrides_files_and_is_typed_by_the_keys() {
     assert_eq!(settings.schedule.avoid_hour.as_secs(), 90);
     assert_eq!(settings.state.reserve, 1000);
     assert_eq!(settings.state.directory, setup.path("state"));
-    assert_eq!(settings.fast.unwrap().maintenance, ["04:00-04:30", "12:00-13:00"]);
+    assert_eq!(settings.fast.unwrap().maintenance, ["04:00-04:30", "12:00-13:00"].map(|text| text.parse().unwrap()));
     assert_eq!(settings.http.no_proxy, ["a.fr", "b.fr"]);
 }
 
