@@ -103,9 +103,10 @@ fn remarks(feed: &FeedStatus) -> Vec<String> {
         return remarks;
     }
     if let Some(error) = &feed.error {
-        let since =
-            feed.failing_since.map_or_else(String::new, |since| format!(" since {}", print::paris_time(Some(since))));
-        remarks.push(format!("fails{since}: {error}"));
+        match feed.failing_since {
+            Some(since) => remarks.push(format!("fails since {}: {error}", print::paris_time(Some(since)))),
+            None => remarks.push(format!("last poll: {error}")),
+        }
     }
     let lines = [
         (feed.abandoned, "abandoned: see `vaguemestre documents --state abandoned`, then `retry` or `dismiss`"),

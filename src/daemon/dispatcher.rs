@@ -1,10 +1,10 @@
 //! Who is due: one indexed query a second, so that thirty thousand feeds cost what three do.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use super::{House, operate, supervisor};
 use crate::clock::BootTime;
@@ -23,8 +23,10 @@ const JUMP: SignedDuration = SignedDuration::from_secs(5);
 /// Starts polls when they are due, and requests of commands when they come.
 pub(super) struct Dispatcher {
     house: Arc<House>,
-    work: JoinSet<Option<FeedName>>,
+    work: JoinSet<()>,
+    /// The feeds that are being polled, by the task that does it; and those tasks' feeds, for a task may die.
     running: HashSet<FeedName>,
+    tasks: HashMap<Id, FeedName>,
     last_tick: Option<(Timestamp, BootTime)>,
     out_of_room: bool,
     ledger_fails: bool,
@@ -36,6 +38,7 @@ impl Dispatcher {
             house,
             work: JoinSet::new(),
             running: HashSet::new(),
+            tasks: HashMap::new(),
             last_tick: None,
             out_of_room: false,
             ledger_fails: false,
@@ -84,10 +87,7 @@ impl Dispatcher {
         if self.house.ledger.requests_wait().await? {
             for request in self.house.ledger.take_requests().await? {
                 let house = Arc::clone(&self.house);
-                self.work.spawn(async move {
-                    operate::carry_out(&house, request).await;
-                    None
-                });
+                self.work.spawn(async move { operate::carry_out(&house, request).await });
             }
         }
         if !self.has_room() || self.running.len() >= MOST {
@@ -105,15 +105,16 @@ impl Dispatcher {
         if !self.running.insert(due.feed.clone()) {
             return;
         }
-        let poller = Arc::clone(&self.house.poller);
-        self.work.spawn(async move {
+        let (poller, name) = (Arc::clone(&self.house.poller), due.feed.clone());
+        let task = self.work.spawn(async move {
             let outcome = if due.planned <= now { poller.poll(&feed, &due).await } else { poller.resume(&feed).await };
             if let Err(error) = outcome {
                 tracing::error!(feed = %feed.name, kind = error.kind(), remedy = error.remedy(),
                     "the poll of {} broke off: {error}", feed.name);
+                poller.let_go(&feed.name).await;
             }
-            Some(feed.name)
         });
+        self.tasks.insert(task.id(), name);
     }
 
     /// Whether the machine slept, or its clock was set, since the last tick.
@@ -150,7 +151,7 @@ impl Dispatcher {
 
     /// Whether there is room to collect anything (F9); said once when that changes.
     fn has_room(&mut self) -> bool {
-        let room = self.house.poller.has_room(0, 0).unwrap_or(false);
+        let room = self.house.poller.has_room(self.house.settings.fast.as_ref().map_or(0, |fast| fast.max_document));
         if !room && !self.out_of_room {
             let state = self.house.state.path().display();
             tracing::error!(
@@ -167,13 +168,21 @@ impl Dispatcher {
 
     /// Takes note of work that ended. Never returns while nothing ends.
     pub(super) async fn reap(&mut self) {
-        match self.work.join_next().await {
-            Some(Ok(Some(feed))) => {
-                self.running.remove(&feed);
-            }
-            Some(Ok(None)) => {}
-            Some(Err(error)) => tracing::error!(%error, "a task died; its claim is taken up at the next start"),
+        let (id, death) = match self.work.join_next_with_id().await {
+            Some(Ok((id, ()))) => (id, None),
+            Some(Err(error)) => (error.id(), Some(error)),
             None => std::future::pending().await,
+        };
+        let feed = self.tasks.remove(&id);
+        if let Some(feed) = &feed {
+            self.running.remove(feed);
+        }
+        if let Some(error) = death {
+            tracing::error!(%error, feed = feed.as_ref().map(FeedName::as_str), "a task died: this is a defect; its work is taken up again");
+            if let Some(feed) = feed {
+                let poller = Arc::clone(&self.house.poller);
+                self.work.spawn(async move { poller.let_go(&feed).await });
+            }
         }
         supervisor::status(self.running.len(), self.house.catalog.len());
     }

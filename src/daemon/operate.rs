@@ -131,7 +131,7 @@ async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError
         }
     }
     feeds.sort_by(|a, b| a.name.cmp(&b.name));
-    if !house.poller.has_room(0, 0).unwrap_or(false) {
+    if !house.poller.has_room(house.settings.fast.as_ref().map_or(0, |fast| fast.max_document)) {
         let text = "free space is below [state] reserve: nothing is collected; make room on that disk\n".to_owned();
         return Ok(Answer { text, exit_code: 75 });
     }
@@ -174,6 +174,11 @@ async fn pass<'a>(
         },
         other => other,
     };
+    if report.is_err() {
+        // In a daemon, for the feed's next poll; a command alone ends soon, and its claims with it.
+        let (poller, name) = (Arc::clone(&house.poller), feed.name.clone());
+        tokio::spawn(async move { poller.let_go(&name).await });
+    }
     (feed, report)
 }
 

@@ -46,6 +46,14 @@ pub struct Sealed {
 
 type Reply = oneshot::Sender<Result<(), IntakeError>>;
 
+/// What the task is sent.
+#[derive(Debug)]
+enum Message {
+    Keep(Waiting),
+    /// Answered when everything sent before has been dealt with.
+    Settled(oneshot::Sender<()>),
+}
+
 struct Waiting {
     sealed: Sealed,
     poll: Option<i64>,
@@ -55,7 +63,7 @@ struct Waiting {
 /// The way to the task that keeps. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Keeper {
-    queue: mpsc::Sender<Waiting>,
+    queue: mpsc::Sender<Message>,
 }
 
 impl std::fmt::Debug for Waiting {
@@ -81,8 +89,17 @@ impl Keeper {
 
     pub(super) async fn keep(&self, sealed: Sealed, poll: Option<i64>) -> Result<(), IntakeError> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Waiting { sealed, poll, reply }).await.map_err(|_| IntakeError::Stopping)?;
+        self.queue.send(Message::Keep(Waiting { sealed, poll, reply })).await.map_err(|_| IntakeError::Stopping)?;
         answer.await.map_err(|_| IntakeError::Stopping)?
+    }
+
+    /// Returns when everything sent before has been kept, or has failed.
+    pub(super) async fn settled(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.queue.send(Message::Settled(reply)).await.is_ok() {
+            // The task has ended: nothing is left to be dealt with.
+            let _ = answer.await;
+        }
     }
 }
 
@@ -97,10 +114,23 @@ struct Desk {
 }
 
 impl Desk {
-    async fn work(mut self, mut queue: mpsc::Receiver<Waiting>) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while queue.recv_many(&mut batch, BATCH).await > 0 {
-            self.keep(std::mem::take(&mut batch)).await;
+    async fn work(mut self, mut queue: mpsc::Receiver<Message>) {
+        let mut messages = Vec::with_capacity(BATCH);
+        while queue.recv_many(&mut messages, BATCH).await > 0 {
+            let (mut batch, mut asking) = (Vec::with_capacity(messages.len()), Vec::new());
+            for message in messages.drain(..) {
+                match message {
+                    Message::Keep(waiting) => batch.push(waiting),
+                    Message::Settled(reply) => asking.push(reply),
+                }
+            }
+            if !batch.is_empty() {
+                self.keep(batch).await;
+            }
+            for reply in asking {
+                // Nobody waits any more when the daemon stops.
+                let _ = reply.send(());
+            }
         }
     }
 

@@ -88,6 +88,11 @@ impl Intake {
         self.keep(sealed, None).await
     }
 
+    /// Returns when every document sealed before has been recorded, or has failed.
+    pub async fn settled(&self) {
+        self.keeper.settled().await;
+    }
+
     /// Makes a sealed document durable and records it; answers once the ledger says `stored`.
     ///
     /// # Errors

@@ -92,7 +92,9 @@ impl Reception {
         let (buffer, spilled) = (std::mem::take(&mut self.buffer), self.spilled.take());
         let path = self.temporary();
         let failed = disk(&path);
-        let spill = spawn_blocking(move || spill(spilled, path, buffer)).await.map_err(|e| failed(e.into()))?;
+        let (root, name) = (Arc::clone(&self.root), partial_name(&self.document));
+        let spill =
+            spawn_blocking(move || spill(&root, &name, spilled, path, buffer)).await.map_err(|e| failed(e.into()))?;
         let (spilled, buffer) = spill.map_err(disk(&self.temporary()))?;
         self.spilled = Some(spilled);
         self.buffer = buffer;
@@ -137,15 +139,32 @@ fn disk(path: &Path) -> impl Fn(io::Error) -> IntakeError + use<> {
 }
 
 /// Writes `buffer` to the temporary file and gives it back, empty, to be filled again.
-fn spill(spilled: Option<Spilled>, path: PathBuf, mut buffer: Vec<u8>) -> io::Result<(Spilled, Vec<u8>)> {
+fn spill(
+    root: &Path,
+    name: &str,
+    spilled: Option<Spilled>,
+    path: PathBuf,
+    mut buffer: Vec<u8>,
+) -> io::Result<(Spilled, Vec<u8>)> {
     let mut spilled = match spilled {
         Some(spilled) => spilled,
-        None => Spilled { file: write::create(&path)?, path, hash: Sha256::new() },
+        None => Spilled { file: create(root, &path, name)?, path, hash: Sha256::new() },
     };
     spilled.hash.update(&buffer);
     spilled.file.write_all(&buffer)?;
     buffer.clear();
     Ok((spilled, buffer))
+}
+
+/// A new temporary file; one that a try cut short has left goes to the quarantine, under `name`.
+fn create(root: &Path, path: &Path, name: &str) -> io::Result<File> {
+    match write::create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            set_aside(root, path, name)?;
+            write::create(path)
+        }
+        other => other,
+    }
 }
 
 fn finish(reception: Reception) -> io::Result<Verdict> {
@@ -155,10 +174,10 @@ fn finish(reception: Reception) -> io::Result<Verdict> {
     let (judgement, spilled) = match spilled {
         None => {
             let judgement = content::judge(Cursor::new(&buffer), size)?;
-            (judgement, spill(None, temporary, buffer)?.0)
+            (judgement, spill(&root, &partial_name(&document), None, temporary, buffer)?.0)
         }
         Some(spilled) => {
-            let mut spilled = spill(Some(spilled), temporary, buffer)?.0;
+            let mut spilled = spill(&root, "", Some(spilled), temporary, buffer)?.0;
             spilled.file.rewind()?;
             (content::judge(BufReader::with_capacity(SPILL, &spilled.file), size)?, spilled)
         }

@@ -352,6 +352,42 @@ impl Ledger {
         .await
     }
 
+    /// Lets go of a feed that `run` holds, after its pass broke off: its poll was interrupted, its documents are in doubt,
+    /// and it is taken up again at `at`.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn release_claim(&self, feed: &FeedName, run: String, at: Timestamp) -> Result<(), LedgerError> {
+        let feed = feed.clone();
+        self.write(move |c| {
+            Box::pin(async move {
+                sqlx::query("UPDATE feeds SET claimed_by = NULL, resume_at = $1 WHERE feed = $2 AND claimed_by = $3")
+                    .bind(stamp(at))
+                    .bind(feed.as_str())
+                    .bind(&run)
+                    .execute(&mut *c)
+                    .await?;
+                sqlx::query(
+                    "UPDATE polls SET outcome = 'interrupted', finished_at = $1, error = 'the ledger failed'
+                     WHERE feed = $2 AND outcome IS NULL",
+                )
+                .bind(stamp(at))
+                .bind(feed.as_str())
+                .execute(&mut *c)
+                .await?;
+                sqlx::query(
+                    "UPDATE documents SET claimed_by = '' WHERE feed = $1 AND state = 'fetching' AND claimed_by = $2",
+                )
+                .bind(feed.as_str())
+                .bind(&run)
+                .execute(c)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// All feeds the ledger knows, by name.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! One document: gates, claim, download, checks.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -48,7 +48,7 @@ pub(super) async fn fetch<C: Connector>(
         return Ok(Try::Stopped);
     }
     let limit = feed.account.platform.max_document;
-    if !poller.has_room(limit, 1).unwrap_or(false) {
+    if !poller.has_room(limit) {
         return Ok(Try::NoRoom);
     }
     let now = poller.clock.now();
@@ -56,10 +56,24 @@ pub(super) async fn fetch<C: Connector>(
     let Some(claimed) = poller.ledger.claim_document(document.id, &poller.run, stem, now).await? else {
         return Ok(Try::NotOurs);
     };
-    poller.running.fetch_add(1, Ordering::Relaxed);
-    let outcome = download(poller, feed, way, claimed, limit).await;
-    poller.running.fetch_sub(1, Ordering::Relaxed);
-    Ok(outcome)
+    let _running = Running::begin(&poller.running);
+    Ok(download(poller, feed, way, claimed, limit).await)
+}
+
+/// Counts a download while it runs, however it ends.
+struct Running<'a>(&'a AtomicU64);
+
+impl<'a> Running<'a> {
+    fn begin(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 async fn download<C: Connector>(poller: &Poller, feed: &Feed, way: &C, claimed: Claimed, limit: u64) -> Try {

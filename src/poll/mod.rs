@@ -99,9 +99,6 @@ impl Poller {
     /// When the ledger fails.
     pub async fn poll(&self, feed: &Feed, due: &Due) -> Result<Report, LedgerError> {
         let Some(_connection) = self.connection().await else { return Ok(Report::Busy) };
-        if let Some(until) = self.postpone(feed, due).await? {
-            return Ok(Report::Postponed(until));
-        }
         let platform = &feed.account.platform;
         let seed = Seed(self.ledger.seed());
         let name = feed.name.as_str();
@@ -118,6 +115,9 @@ impl Poller {
                 return self.end(feed, poll, summary, Some(next), Remainder::None, &Listing::default(), 0).await;
             }
         };
+        if let Some(until) = self.postpone(feed, due).await? {
+            return Ok(Report::Postponed(until));
+        }
         let (now, boot) = (self.clock.now(), self.clock.boot());
         let next = platform.cadence.next(&seed, name, due.planned, now);
         let terms = ClaimTerms { run: self.run.clone(), now, boot, next };
@@ -173,6 +173,21 @@ impl Poller {
         self.end(feed, poll, summary, not_before, remainder, listing, recorded.held).await
     }
 
+    /// After a ledger that failed in the middle of a pass: lets go of the feed and its documents once everything that had
+    /// arrived is recorded, so that they are taken up again. Gives up when the daemon stops: the next start does it.
+    pub async fn let_go(&self, feed: &FeedName) {
+        let mut stopping = self.stopping.clone();
+        let mut pause = Duration::from_secs(1);
+        self.intake.settled().await;
+        while let Err(error) = self.ledger.release_claim(feed, self.run.clone(), self.clock.now() + DISK_PAUSE).await {
+            tracing::debug!(kind = error.kind(), "{feed} stays claimed for now: {error}");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(60)),
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+        }
+    }
+
     /// F1, F2 and the full hour, judged at the last moment; where they forbid it, the feed is planned anew.
     async fn postpone(&self, feed: &Feed, due: &Due) -> Result<Option<Timestamp>, LedgerError> {
         let cadence = &feed.account.platform.cadence;
@@ -194,7 +209,10 @@ impl Poller {
             None if cadence.calendar().listing_hold(now).is_some() => cadence.postponed(&seed, feed.name.as_str(), now),
             None => return Ok(None),
         };
-        self.ledger.plan_anew(vec![(due.clone(), until)]).await?;
+        // A look ahead of its time (an operator's) leaves the plan as it is.
+        if due.planned <= now {
+            self.ledger.plan_anew(vec![(due.clone(), until)]).await?;
+        }
         tracing::debug!(event = event::WINDOW_WAITING, feed = %feed.name, until = %until, "not yet: {}", feed.name);
         Ok(Some(until))
     }
@@ -215,14 +233,13 @@ impl Poller {
         }
     }
 
-    /// Whether there is room for one more download (F9).
-    ///
-    /// # Errors
-    /// When the file system cannot be asked.
-    pub fn has_room(&self, max_document: u64, downloads: u64) -> std::io::Result<bool> {
+    /// Whether there is room to collect: what is free, less `max_document` for each download that runs, stays above the
+    /// reserve (F9). A file system that cannot be asked has none.
+    #[must_use]
+    pub fn has_room(&self, max_document: u64) -> bool {
         let root = self.ledger.path().parent().unwrap_or_else(|| Path::new("."));
-        let promised = (self.running.load(Ordering::Relaxed) + downloads).saturating_mul(max_document);
-        Ok(crate::state::free_space(root)?.saturating_sub(promised) > self.reserve)
+        let promised = self.running.load(Ordering::Relaxed).saturating_mul(max_document);
+        crate::state::free_space(root).is_ok_and(|free| free.saturating_sub(promised) > self.reserve)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the facts of one row, written in one place")]

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::fetch::{Try, fetch};
 use super::judgement::{self, Terms};
@@ -32,30 +32,31 @@ pub(super) async fn documents<C: Connector>(
     let terms = Terms { started: poller.clock.now(), interval: feed.account.platform.cadence.interval() };
     let mut pass = Pass { poller, feed, terms, tally: Tally::default(), silent: Vec::new(), broken: Vec::new() };
     let mut queue = Queue { cursor: (-1, -1), page: VecDeque::new(), exhausted: false };
-    let mut places = Places { extra: Vec::new(), slots: Vec::new() };
+    let mut places = Places { own_in_use: false };
     let mut work = FuturesUnordered::<BoxFuture<'_, Result<Done, LedgerError>>>::new();
     let mut fetching = 0;
     loop {
         while pass.tally.end.is_none() && fetching < feed.account.platform.concurrency {
-            if !places.grow(poller, feed, fetching).await {
-                break;
-            }
-            let Some(open) = queue.next(poller, feed).await? else { break };
+            let Some(open) = queue.peek(poller, feed).await? else { break };
+            let Some(place) = places.take(poller, feed, fetching).await else { break };
+            queue.advance();
             fetching += 1;
-            work.push(async move { fetch(poller, feed, way, open).await.map(Done::Tried) }.boxed());
+            work.push(async move { Ok(Done::Tried(fetch(poller, feed, way, open).await?, place)) }.boxed());
         }
         match work.next().await.transpose()? {
             None => break,
-            Some(Done::Tried(Try::Sealed(sealed))) => {
-                // The slot is free again while this one is synced with its neighbours.
+            Some(Done::Tried(Try::Sealed(sealed), place)) => {
+                // The place is free again while this document is synced with its neighbours.
                 fetching -= 1;
+                places.give_back(place);
                 let document = sealed.document.clone();
                 work.push(
                     async move { Ok(Done::Kept(document, poller.intake.keep(sealed, Some(poll)).await)) }.boxed(),
                 );
             }
-            Some(Done::Tried(outcome)) => {
+            Some(Done::Tried(outcome, place)) => {
                 fetching -= 1;
+                places.give_back(place);
                 pass.judge(outcome).await?;
             }
             Some(Done::Kept(_, Ok(()))) => pass.stored().await?,
@@ -66,7 +67,7 @@ pub(super) async fn documents<C: Connector>(
 }
 
 enum Done {
-    Tried(Try),
+    Tried(Try, Place),
     Kept(Claimed, Result<(), IntakeError>),
 }
 
@@ -78,49 +79,59 @@ struct Queue {
 }
 
 impl Queue {
-    async fn next(&mut self, poller: &Poller, feed: &Feed) -> Result<Option<Open>, LedgerError> {
+    async fn peek(&mut self, poller: &Poller, feed: &Feed) -> Result<Option<Open>, LedgerError> {
         if self.page.is_empty() && !self.exhausted {
             let now = poller.clock.now();
             let page = poller.ledger.open_documents(&feed.name, &poller.run, now, self.cursor, PAGE).await?;
             self.exhausted = page.len() < PAGE as usize;
             self.page.extend(page);
         }
-        let next = self.page.pop_front();
-        if let Some(open) = &next {
+        Ok(self.page.front().cloned())
+    }
+
+    fn advance(&mut self) {
+        if let Some(open) = self.page.pop_front() {
             self.cursor = open.cursor;
         }
-        Ok(next)
     }
 }
 
-/// Connections and the account's slots that this pass holds: as many as it has downloads side by side.
+/// What one download holds while it runs: one of its account's slots, and a connection.
+struct Place {
+    _slot: OwnedSemaphorePermit,
+    /// `None`: it uses the poll's own connection.
+    extra: Option<OwnedSemaphorePermit>,
+}
+
+/// Gives out places, and takes them back one by one: a download that hangs keeps its own place, and no other.
 struct Places {
-    extra: Vec<OwnedSemaphorePermit>,
-    slots: Vec<OwnedSemaphorePermit>,
+    /// Whether the poll's own connection serves a download.
+    own_in_use: bool,
 }
 
 impl Places {
-    /// Makes sure that one more download than `fetching` may run: waits for the first place, takes others if free.
-    async fn grow(&mut self, poller: &Poller, feed: &Feed, fetching: usize) -> bool {
-        if fetching < self.slots.len() {
-            return true;
-        }
+    /// A place for one more download beside `fetching`: waits for the first one, takes others only where they are free.
+    async fn take(&mut self, poller: &Poller, feed: &Feed, fetching: usize) -> Option<Place> {
         let slots = Arc::clone(&feed.account.slots);
-        if self.slots.is_empty() {
-            // The poll's own connection serves the first download.
+        let slot = if fetching > 0 {
+            slots.try_acquire_owned().ok()?
+        } else {
             let mut stopping = poller.stopping.clone();
             tokio::select! {
-                slot = slots.acquire_owned() => self.slots.extend(slot.ok()),
-                _ = stopping.wait_for(|stopping| *stopping) => {}
+                slot = slots.acquire_owned() => slot.ok()?,
+                _ = stopping.wait_for(|stopping| *stopping) => return None,
             }
-            return !self.slots.is_empty();
+        };
+        let extra =
+            if self.own_in_use { Some(Arc::clone(&poller.connections).try_acquire_owned().ok()?) } else { None };
+        self.own_in_use = true;
+        Some(Place { _slot: slot, extra })
+    }
+
+    fn give_back(&mut self, place: Place) {
+        if place.extra.is_none() {
+            self.own_in_use = false;
         }
-        let take = |semaphore: Arc<Semaphore>| semaphore.try_acquire_owned().ok();
-        let Some(slot) = take(slots) else { return false };
-        let Some(connection) = take(Arc::clone(&poller.connections)) else { return false };
-        self.slots.push(slot);
-        self.extra.push(connection);
-        true
     }
 }
 
@@ -170,6 +181,11 @@ impl Pass<'_> {
                 self.end(End::Disk(
                     "free space is below [state] reserve: nothing is collected until there is room".into(),
                 ));
+                Ok(())
+            }
+            // The file is safe in the archive, and the claim stands: the next start adopts it.
+            Try::Disk(_, IntakeError::Stopping) => {
+                self.end(End::Stopped);
                 Ok(())
             }
             Try::Disk(document, error) => {
