@@ -142,7 +142,5 @@ fn title(page: &str) -> Option<String> {
     let tag = lower.match_indices("<title").map(|(at, found)| at + found.len()).next()?;
     let start = tag + lower[tag..].find('>')? + 1;
     let end = start + lower[start..].find("</title").unwrap_or(lower.len() - start);
-    let raw = &page[start..end];
-    let title = quick_xml::escape::unescape(raw).unwrap_or(Cow::Borrowed(raw));
-    Some(presentable(&title, MAX_QUOTE)).filter(|title| !title.is_empty())
+    Some(presentable(&page[start..end], MAX_QUOTE)).filter(|title| !title.is_empty())
 }
