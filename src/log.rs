@@ -36,6 +36,8 @@ pub mod event {
     pub const CERTIFICATE_EXPIRING: &str = "certificate.expiring";
     /// Free space is below the reserve, or the disk fails.
     pub const DISK_LOW: &str = "disk.low";
+    /// A changed configuration was taken up.
+    pub const CONFIG_RELOADED: &str = "config.reloaded";
     /// A changed configuration was not taken up.
     pub const CONFIG_REJECTED: &str = "config.rejected";
     /// An operator's command was carried out.

@@ -8,7 +8,9 @@ use crate::daemon::{self, HouseError};
 use crate::log;
 
 pub(super) fn execute(context: &Context) -> Outcome {
-    let loaded = crate::config::load(&context.config, std::env::vars());
+    let file = context.config.clone();
+    let load = move || crate::config::load(&file, std::env::vars());
+    let loaded = load();
     let Some(settings) = loaded.settings else {
         loaded.findings.iter().filter(|finding| finding.weight == Weight::Error).for_each(print::finding);
         return Ok(exit::CONFIGURATION);
@@ -22,7 +24,7 @@ pub(super) fn execute(context: &Context) -> Outcome {
     }
     context.enter(&settings)?;
     let runtime = runtime()?;
-    let outcome = runtime.block_on(daemon::run(settings, Arc::clone(&context.clock)));
+    let outcome = runtime.block_on(daemon::run(settings, &load, Arc::clone(&context.clock)));
     // What a second signal left behind is not waited for.
     runtime.shutdown_background();
     match outcome {

@@ -71,24 +71,52 @@ pub fn platform(settings: &Settings, fast: &Fast) -> Result<Platform, AssemblyEr
     })
 }
 
-/// All feeds of the configuration, registered in the ledger; accounts that cannot work are recorded with their problem.
-pub(super) async fn catalog(settings: &Settings, ledger: &Ledger, now: Timestamp) -> Result<Catalog, AssemblyError> {
-    let Some(fast) = &settings.fast else { return Ok(Catalog::new()) };
-    let mut catalog = feeds(settings, fast)?;
-    let identities = catalog
-        .values()
-        .map(|feed| FeedIdentity {
-            feed: feed.name.clone(),
-            origin: fast.origin.clone(),
-            siren: feed.account.settings.siren.clone(),
-        })
-        .collect();
-    let registration = ledger.register(identities, now).await?;
+/// The feeds of the configuration; nothing is written yet.
+///
+/// # Errors
+/// When this machine cannot fulfil the settings.
+pub(super) fn feeds(settings: &Settings) -> Result<Catalog, AssemblyError> {
+    let mut catalog = Catalog::new();
+    let Some(fast) = &settings.fast else { return Ok(catalog) };
+    let platform = Arc::new(platform(settings, fast)?);
+    for settings in fast.accounts.iter().filter(|account| account.enabled) {
+        let account = Arc::new(Account {
+            settings: settings.clone(),
+            platform: Arc::clone(&platform),
+            slots: Arc::new(Semaphore::new(fast.concurrency)),
+        });
+        for &kind in &settings.feeds {
+            let name = FeedName::fast(&settings.name, kind);
+            catalog.insert(name.clone(), Feed { name, kind, account: Arc::clone(&account) });
+        }
+    }
+    Ok(catalog)
+}
+
+/// What the platform calls these feeds.
+pub(super) fn identities(catalog: &Catalog) -> Vec<FeedIdentity> {
+    let identity = |feed: &Feed| FeedIdentity {
+        feed: feed.name.clone(),
+        origin: feed.account.platform.origin.clone(),
+        siren: feed.account.settings.siren.clone(),
+    };
+    catalog.values().map(identity).collect()
+}
+
+/// Registers `catalog` in the ledger and records accounts that cannot work. Answers the feeds that can be polled.
+pub(super) async fn register(
+    settings: &Settings,
+    mut catalog: Catalog,
+    ledger: &Ledger,
+    now: Timestamp,
+) -> Result<Catalog, AssemblyError> {
+    let registration = ledger.register(identities(&catalog), now).await?;
     for (old, new) in &registration.renamed {
         tracing::info!(feed = %new, "{old} is now called {new}; its history goes with it");
     }
+    let unusable = settings.fast.iter().flat_map(|fast| &fast.unusable);
     let mut problems: Vec<(String, String)> =
-        fast.unusable.iter().map(|account| (format!("fast/{}", account.name), account.problem.clone())).collect();
+        unusable.map(|account| (format!("fast/{}", account.name), account.problem.clone())).collect();
     for (feed, origin, siren) in registration.conflicts {
         catalog.remove(&feed);
         let problem = format!(
@@ -101,23 +129,6 @@ pub(super) async fn catalog(settings: &Settings, ledger: &Ledger, now: Timestamp
     for (account, problem) in problems {
         if ledger.judge_account(&account, None, Some(problem.clone()), now).await? {
             tracing::error!(event = event::ACCOUNT_UNUSABLE, account, "account {account} cannot work: {problem}");
-        }
-    }
-    Ok(catalog)
-}
-
-fn feeds(settings: &Settings, fast: &Fast) -> Result<Catalog, AssemblyError> {
-    let platform = Arc::new(platform(settings, fast)?);
-    let mut catalog = Catalog::new();
-    for settings in fast.accounts.iter().filter(|account| account.enabled) {
-        let account = Arc::new(Account {
-            settings: settings.clone(),
-            platform: Arc::clone(&platform),
-            slots: Arc::new(Semaphore::new(fast.concurrency)),
-        });
-        for &kind in &settings.feeds {
-            let name = FeedName::fast(&settings.name, kind);
-            catalog.insert(name.clone(), Feed { name, kind, account: Arc::clone(&account) });
         }
     }
     Ok(catalog)

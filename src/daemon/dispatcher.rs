@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::{Id, JoinSet};
 
-use super::{House, operate, supervisor};
+use super::{House, Load, operate, reload, supervisor};
 use crate::clock::BootTime;
 use crate::feed::FeedName;
 use crate::ledger::{Due, LedgerError};
@@ -47,13 +47,14 @@ impl Dispatcher {
 
     /// At start: overdue feeds are spread, those with documents left over are taken up, the couriers begin.
     pub(super) async fn settle_in(&mut self) -> Result<(), LedgerError> {
-        self.house.start_deliveries();
+        self.house.start_deliveries().await;
         let now = self.house.clock.now();
         self.spread(now).await?;
+        let plan = self.house.plan();
         let waiting = self.house.ledger.feeds_to_resume().await?;
         let (count, seed) = (waiting.len(), Seed(self.house.ledger.seed()));
         for name in waiting {
-            if let Some(feed) = self.house.catalog.get(&name) {
+            if let Some(feed) = plan.catalog.get(&name) {
                 let at = if count <= 10 {
                     now
                 } else {
@@ -101,7 +102,7 @@ impl Dispatcher {
     }
 
     fn start(&mut self, due: Due, now: Timestamp) {
-        let Some(feed) = self.house.catalog.get(&due.feed).cloned() else { return };
+        let Some(feed) = self.house.plan().catalog.get(&due.feed).cloned() else { return };
         if !self.running.insert(due.feed.clone()) {
             return;
         }
@@ -128,9 +129,10 @@ impl Dispatcher {
 
     /// Plans anew, without a burst, whatever is overdue or (the clock was set back) absurdly far away.
     async fn spread(&self, now: Timestamp) -> Result<(), LedgerError> {
-        let Some(any) = self.house.catalog.values().next() else { return Ok(()) };
+        let plan = self.house.plan();
+        let Some(any) = plan.catalog.values().next() else { return Ok(()) };
         let cadence = &any.account.platform.cadence;
-        let plausible = cadence.latest_plausible(now, self.house.catalog.len());
+        let plausible = cadence.latest_plausible(now, plan.catalog.len());
         let late = self.house.ledger.out_of_time(now, plausible).await?;
         let (seed, boot, count) = (Seed(self.house.ledger.seed()), self.house.clock.boot(), late.len());
         let plans = late
@@ -151,7 +153,7 @@ impl Dispatcher {
 
     /// Whether there is room to collect anything (F9); said once when that changes.
     fn has_room(&mut self) -> bool {
-        let room = self.house.poller.has_room(self.house.settings.fast.as_ref().map_or(0, |fast| fast.max_document));
+        let room = self.house.has_room();
         if !room && !self.out_of_room {
             let state = self.house.state.path().display();
             tracing::error!(
@@ -184,7 +186,17 @@ impl Dispatcher {
                 self.work.spawn(async move { poller.let_go(&feed).await });
             }
         }
-        supervisor::status(self.running.len(), self.house.catalog.len());
+        supervisor::status(self.running.len(), self.house.plan().catalog.len());
+    }
+
+    /// Takes up a changed configuration; what it makes overdue is spread.
+    pub(super) async fn reload(&mut self, load: &Load) {
+        let polled = |feed: &str| self.running.iter().any(|running| running.as_str() == feed);
+        if reload::reload(&self.house, load, polled).await
+            && let Err(error) = self.spread(self.house.clock.now()).await
+        {
+            tracing::error!(kind = error.kind(), remedy = error.remedy(), "new feeds are not spread: {error}");
+        }
     }
 
     /// Polls that are running.

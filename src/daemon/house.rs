@@ -1,16 +1,15 @@
 //! Everything that works on one state directory, put together and taken apart.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
 
 use super::assemble::{self, Catalog};
+use super::couriers::Couriers;
 use crate::clock::{Clock, stamp};
 use crate::config::Settings;
-use crate::delivery::Courier;
 use crate::intake::{self, Intake, IntakeError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::poll::Poller;
@@ -46,6 +45,15 @@ impl HouseError {
     }
 }
 
+/// What is wanted now: exchanged whole by a reload, kept by whoever still works by the old one.
+#[derive(Debug)]
+pub struct Plan {
+    /// The settings.
+    pub settings: Settings,
+    /// The feeds.
+    pub catalog: Catalog,
+}
+
 /// One state directory at work.
 #[derive(Debug)]
 pub struct House {
@@ -55,15 +63,10 @@ pub struct House {
     pub ledger: Ledger,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
-    /// What is wanted.
-    pub settings: Arc<Settings>,
-    /// The feeds.
-    pub catalog: Catalog,
-    /// Polls them.
+    /// Polls feeds.
     pub poller: Arc<Poller>,
-    couriers: Vec<Courier>,
-    couriers_at_work: Mutex<JoinSet<()>>,
-    stored: watch::Receiver<()>,
+    plan: RwLock<Arc<Plan>>,
+    couriers: tokio::sync::Mutex<Couriers>,
     stopping: watch::Sender<bool>,
 }
 
@@ -82,8 +85,9 @@ impl House {
             tracing::info!(polls = interrupted, "taking up {interrupted} polls that an earlier run left unfinished");
         }
         ledger.tidy_requests(now).await?;
-        let catalog = assemble::catalog(&settings, &ledger, now).await?;
-        let targets: Arc<[_]> = settings.delivery.targets.clone().into();
+        let feeds = assemble::feeds(&settings)?;
+        let catalog = assemble::register(&settings, feeds, &ledger, now).await?;
+        let targets = &settings.delivery.targets;
         ledger.retire_targets(targets.iter().map(|target| target.name.clone()).collect()).await?;
         let (stopping, stopped) = watch::channel(false);
         let (stored, waiting) = watch::channel(());
@@ -91,48 +95,72 @@ impl House {
             Intake::start(&root, ledger.clone(), Arc::clone(&clock), targets.clone(), stored, stopped.clone())?;
         let adopted = intake::adopt(&intake, &ledger).await?;
         if adopted != intake::Adopted::default() {
+            let intake::Adopted { documents, remains } = adopted;
             tracing::info!(
-                documents = adopted.documents,
-                remains = adopted.remains,
-                "adopted {} documents that had arrived; {} remains went to the quarantine",
-                adopted.documents,
-                adopted.remains
+                documents,
+                remains,
+                "adopted {documents} documents that had arrived; {remains} remains went \
+                to the quarantine"
             );
         }
-        let courier =
-            |target| Courier { root: Arc::clone(&root), ledger: ledger.clone(), clock: Arc::clone(&clock), target };
-        let couriers = targets.iter().cloned().map(courier).collect();
         let poller = Poller {
             ledger: ledger.clone(),
             clock: Arc::clone(&clock),
             intake,
             run: format!("{}-{}", std::process::id(), stamp(now)),
-            reserve: settings.state.reserve,
+            reserve: AtomicU64::new(settings.state.reserve),
             connections: Arc::new(Semaphore::new(settings.http.connections)),
             running: AtomicU64::new(0),
             stopping: stopped,
             judged: Mutex::new(HashMap::new()),
         };
+        let couriers = Couriers::new(root, ledger.clone(), Arc::clone(&clock), waiting);
         Ok(Self {
             state,
             ledger,
             clock,
-            settings: Arc::new(settings),
-            catalog,
             poller: Arc::new(poller),
-            couriers,
-            couriers_at_work: Mutex::new(JoinSet::new()),
-            stored: waiting,
+            plan: RwLock::new(Arc::new(Plan { settings, catalog })),
+            couriers: tokio::sync::Mutex::new(couriers),
             stopping,
         })
     }
 
-    /// Puts the couriers to work in the background.
-    pub fn start_deliveries(&self) {
-        let mut at_work = self.couriers_at_work.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for courier in &self.couriers {
-            at_work.spawn(courier.clone().work(self.stored.clone(), self.stopping.subscribe()));
+    /// What is wanted now.
+    #[must_use]
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Works by `plan` from now on; what is in progress goes on by the old one.
+    ///
+    /// # Errors
+    /// When the ledger fails: then the old plan stays.
+    pub(super) async fn adopt(&self, plan: Arc<Plan>) -> Result<(), LedgerError> {
+        let targets = &plan.settings.delivery.targets;
+        self.ledger.retire_targets(targets.iter().map(|target| target.name.clone()).collect()).await?;
+        self.poller.intake.deliver_to(targets.clone());
+        self.poller.reserve.store(plan.settings.state.reserve, Ordering::Relaxed);
+        let (old, new) = (self.plan().settings.http.connections, plan.settings.http.connections);
+        if new >= old {
+            self.poller.connections.add_permits(new - old);
+        } else {
+            self.poller.connections.forget_permits(old - new);
         }
+        self.couriers.lock().await.serve(targets);
+        *self.plan.write().unwrap_or_else(std::sync::PoisonError::into_inner) = plan;
+        Ok(())
+    }
+
+    /// Whether there is room to collect anything (F9).
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.poller.has_room(self.plan().settings.fast.as_ref().map_or(0, |fast| fast.max_document))
+    }
+
+    /// Puts the couriers to work in the background.
+    pub async fn start_deliveries(&self) {
+        self.couriers.lock().await.serve(&self.plan().settings.delivery.targets);
     }
 
     /// Delivers what is due, once, and returns.
@@ -140,10 +168,7 @@ impl House {
     /// # Errors
     /// When the ledger fails.
     pub async fn deliver_once(&self) -> Result<(), LedgerError> {
-        for courier in &self.couriers {
-            while courier.deliver().await? > 0 {}
-        }
-        Ok(())
+        self.couriers.lock().await.deliver_once(&self.plan().settings.delivery.targets).await
     }
 
     /// Nothing new begins from now on.
@@ -154,9 +179,7 @@ impl House {
     /// Waits for the couriers and closes the ledger. The lock goes with the house.
     pub async fn close(&self) {
         self.stop();
-        let mut at_work =
-            std::mem::take(&mut *self.couriers_at_work.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        while at_work.join_next().await.is_some() {}
+        self.couriers.lock().await.stop().await;
         self.ledger.close().await;
     }
 }

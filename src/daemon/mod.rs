@@ -5,10 +5,12 @@
 //! next. `poll` and `retry` without a daemon open the same house, work, and close it.
 
 pub mod assemble;
+mod couriers;
 mod dispatcher;
 mod house;
 mod housekeeping;
 pub mod operate;
+mod reload;
 mod signals;
 mod supervisor;
 mod ticker;
@@ -19,7 +21,7 @@ use std::time::Duration;
 pub use house::{House, HouseError};
 
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Loaded, Settings};
 use crate::log::event;
 use dispatcher::Dispatcher;
 use signals::{Signal, Signals};
@@ -28,17 +30,20 @@ use ticker::{Tick, Ticker};
 /// While running downloads are waited for, systemd is told this often that we are alive.
 const EXTEND_EVERY: Duration = Duration::from_secs(5);
 
+/// Reads the configuration anew.
+pub type Load = dyn Fn() -> Loaded + Send + Sync;
+
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// When the state directory or the ledger cannot be used, or the scheduler cannot be started.
-pub async fn run(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let house = Arc::new(House::open(settings, clock).await?);
     let mut ticker = Ticker::start().await?;
     let mut dispatcher = Dispatcher::new(Arc::clone(&house));
     dispatcher.settle_in().await?;
-    let feeds = house.catalog.len();
+    let feeds = house.plan().catalog.len();
     tracing::info!(event = event::DAEMON_READY, feeds, version = env!("CARGO_PKG_VERSION"),
         state = %house.state.path().display(), "ready: {feeds} feeds");
     supervisor::ready();
@@ -50,8 +55,7 @@ pub async fn run(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<()
             },
             () = dispatcher.reap() => {}
             signal = signals.next() => match signal {
-                Signal::Reload => tracing::warn!(event = event::CONFIG_REJECTED,
-                    "SIGHUP: this version does not reload its configuration; restart the service instead"),
+                Signal::Reload => dispatcher.reload(load).await,
                 Signal::Stop => break,
             },
         }

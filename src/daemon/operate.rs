@@ -116,7 +116,8 @@ pub async fn obey(house: &House, order: &Order, actor: &str) -> Result<Answer, L
 
 async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError> {
     let mut answer = Answer::default();
-    let mut feeds: Vec<&Feed> = house.catalog.values().collect();
+    let plan = house.plan();
+    let mut feeds: Vec<&Feed> = plan.catalog.values().collect();
     if !selectors.is_empty() {
         match Patterns::parse(selectors.to_vec()) {
             Ok(patterns) => feeds.retain(|feed| patterns.matches(&feed.name)),
@@ -131,7 +132,7 @@ async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError
         }
     }
     feeds.sort_by(|a, b| a.name.cmp(&b.name));
-    if !house.poller.has_room(house.settings.fast.as_ref().map_or(0, |fast| fast.max_document)) {
+    if !house.has_room() {
         let text = "free space is below [state] reserve: nothing is collected; make room on that disk\n".to_owned();
         return Ok(Answer { text, exit_code: 75 });
     }
@@ -232,7 +233,7 @@ async fn each(house: &House, feed: &str, ids: &[String], act: &Act<'_>) -> Resul
             }
         }
     }
-    if answer.exit_code == 0 && house.catalog.contains_key(&feed) {
+    if answer.exit_code == 0 && house.plan().catalog.contains_key(&feed) {
         house.ledger.resume_if_open(&feed, house.clock.now()).await?;
     }
     Ok(answer)

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -77,7 +77,7 @@ impl Keeper {
         root: Arc<PathBuf>,
         ledger: Ledger,
         clock: Arc<dyn Clock>,
-        targets: Arc<[Target]>,
+        targets: Arc<RwLock<Vec<Target>>>,
         stored: watch::Sender<()>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
@@ -107,7 +107,7 @@ struct Desk {
     root: Arc<PathBuf>,
     ledger: Ledger,
     clock: Arc<dyn Clock>,
-    targets: Arc<[Target]>,
+    targets: Arc<RwLock<Vec<Target>>>,
     /// Tells the couriers.
     stored: watch::Sender<()>,
     stopping: watch::Receiver<bool>,
@@ -171,8 +171,8 @@ impl Desk {
 
     fn record(&self, sealed: Sealed, archive_path: String, poll: Option<i64>) -> Kept {
         let feed = sealed.document.feed;
-        let targets =
-            self.targets.iter().filter(|target| target.wants(&feed)).map(|target| target.name.clone()).collect();
+        let targets = self.targets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let targets = targets.iter().filter(|target| target.wants(&feed)).map(|target| target.name.clone()).collect();
         Kept {
             id: sealed.document.id,
             feed,

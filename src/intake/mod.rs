@@ -10,7 +10,7 @@ mod keeper;
 mod reception;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use tokio::sync::watch;
 
@@ -47,6 +47,7 @@ pub enum IntakeError {
 pub struct Intake {
     root: Arc<PathBuf>,
     keeper: keeper::Keeper,
+    targets: Arc<RwLock<Vec<Target>>>,
 }
 
 impl Intake {
@@ -59,7 +60,7 @@ impl Intake {
         root: &Path,
         ledger: Ledger,
         clock: Arc<dyn Clock>,
-        targets: Arc<[Target]>,
+        targets: Vec<Target>,
         stored: watch::Sender<()>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, IntakeError> {
@@ -68,8 +69,14 @@ impl Intake {
                 .map_err(|source| IntakeError::Disk { path: root.join(folder), source })?;
         }
         let root = Arc::new(root.to_owned());
-        let keeper = keeper::Keeper::start(Arc::clone(&root), ledger, clock, targets, stored, stopping);
-        Ok(Self { root, keeper })
+        let targets = Arc::new(RwLock::new(targets));
+        let keeper = keeper::Keeper::start(Arc::clone(&root), ledger, clock, Arc::clone(&targets), stored, stopping);
+        Ok(Self { root, keeper, targets })
+    }
+
+    /// Documents stored from now on are for these targets.
+    pub fn deliver_to(&self, targets: Vec<Target>) {
+        *self.targets.write().unwrap_or_else(std::sync::PoisonError::into_inner) = targets;
     }
 
     /// Begins to receive the body of a claimed document, of at most `limit` bytes.

@@ -107,6 +107,25 @@ impl Ledger {
         self.write(move |c| Box::pin(async move { register(c, &feeds, now).await })).await
     }
 
+    /// Feeds that [`Ledger::register`] would rename: old, new.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn renames(&self, feeds: Vec<FeedIdentity>) -> Result<Vec<(String, FeedName)>, LedgerError> {
+        let rows = sqlx::query("SELECT origin, siren, kind, feed FROM feeds")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
+        let known: std::collections::HashMap<(String, String, String), String> =
+            rows.into_iter().map(|row| ((row.get(0), row.get(1), row.get(2)), row.get(3))).collect();
+        let renamed = feeds.into_iter().filter_map(|identity| {
+            let key = (identity.origin, identity.siren, identity.feed.kind().to_owned());
+            let old = known.get(&key).filter(|old| *old != identity.feed.as_str())?;
+            Some((old.clone(), identity.feed))
+        });
+        Ok(renamed.collect())
+    }
+
     /// The feeds that are due at `now`, earliest first, at most `limit`, and not claimed.
     ///
     /// # Errors

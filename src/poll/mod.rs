@@ -44,7 +44,7 @@ pub struct Poller {
     /// This run's name, in every claim.
     pub run: String,
     /// Free space, in bytes, below which nothing is collected (F9).
-    pub reserve: u64,
+    pub reserve: AtomicU64,
     /// Connections open at a time, in all.
     pub connections: Arc<Semaphore>,
     /// Downloads running: each may still need `max_document` of space.
@@ -239,7 +239,8 @@ impl Poller {
     pub fn has_room(&self, max_document: u64) -> bool {
         let root = self.ledger.path().parent().unwrap_or_else(|| Path::new("."));
         let promised = self.running.load(Ordering::Relaxed).saturating_mul(max_document);
-        crate::state::free_space(root).is_ok_and(|free| free.saturating_sub(promised) > self.reserve)
+        crate::state::free_space(root)
+            .is_ok_and(|free| free.saturating_sub(promised) > self.reserve.load(Ordering::Relaxed))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the facts of one row, written in one place")]

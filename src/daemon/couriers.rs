@@ -1,0 +1,72 @@
+//! The couriers at work: one for each target, exchanged when the configuration changes.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::config::Target;
+use crate::delivery::Courier;
+use crate::ledger::{Ledger, LedgerError};
+
+/// Serves the targets of the present configuration.
+#[derive(Debug)]
+pub(super) struct Couriers {
+    root: Arc<PathBuf>,
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+    stored: watch::Receiver<()>,
+    at_work: HashMap<String, (Target, watch::Sender<bool>)>,
+    tasks: JoinSet<()>,
+}
+
+impl Couriers {
+    pub(super) fn new(root: Arc<PathBuf>, ledger: Ledger, clock: Arc<dyn Clock>, stored: watch::Receiver<()>) -> Self {
+        Self { root, ledger, clock, stored, at_work: HashMap::new(), tasks: JoinSet::new() }
+    }
+
+    fn courier(&self, target: &Target) -> Courier {
+        Courier {
+            root: Arc::clone(&self.root),
+            ledger: self.ledger.clone(),
+            clock: Arc::clone(&self.clock),
+            target: target.clone(),
+        }
+    }
+
+    /// Sees to it that just these targets are served: unchanged ones notice nothing, a batch on its way is finished.
+    pub(super) fn serve(&mut self, targets: &[Target]) {
+        self.at_work.retain(|_, (target, stopping)| {
+            let stays = targets.contains(target);
+            if !stays {
+                stopping.send_replace(true);
+            }
+            stays
+        });
+        for target in targets {
+            if !self.at_work.contains_key(&target.name) {
+                let (stopping, stopped) = watch::channel(false);
+                self.tasks.spawn(self.courier(target).work(self.stored.clone(), stopped));
+                self.at_work.insert(target.name.clone(), (target.clone(), stopping));
+            }
+        }
+    }
+
+    /// Delivers what is due to `targets`, once.
+    pub(super) async fn deliver_once(&self, targets: &[Target]) -> Result<(), LedgerError> {
+        for target in targets {
+            let courier = self.courier(target);
+            while courier.deliver().await? > 0 {}
+        }
+        Ok(())
+    }
+
+    /// Stops all, and waits for what is on its way.
+    pub(super) async fn stop(&mut self) {
+        self.serve(&[]);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
