@@ -524,8 +524,14 @@ async fn refuse(c: &mut SqliteConnection, refusal: &Refusal) -> Result<(), sqlx:
         Condition::Gone => (Some(DocumentState::Gone), 1, None),
         Condition::Lost => (Some(DocumentState::Lost), 1, None),
     };
+    // A held document that was asked for again, and is not given, stays held.
     sqlx::query(
-        "UPDATE documents SET state = coalesce($1, CASE WHEN attempts > 0 THEN 'failed' ELSE 'listed' END),
+        "UPDATE documents SET state = CASE
+                 WHEN $1 IN ('abandoned', 'gone', 'lost') AND archive_path IS NOT NULL THEN
+                     CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE deliveries.feed = documents.feed
+                         AND deliveries.remote_id = documents.remote_id AND deliveries.state <> 'delivered')
+                     THEN 'stored' ELSE 'delivered' END
+                 ELSE coalesce($1, CASE WHEN attempts > 0 THEN 'failed' ELSE 'listed' END) END,
              attempts = attempts + $2, next_try_at = coalesce($3, next_try_at), error = coalesce($4, error),
              interruptions = interruptions + $5, claimed_by = NULL, claimed_until = NULL,
              quarantine_path = coalesce($6, quarantine_path), quarantine_sha256 = coalesce($7, quarantine_sha256)
