@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of a test fails it by a panic")]
 
+pub mod by_hand;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -58,10 +60,11 @@ impl Town {
 
     /// Writes the configuration; `fast` is added to section `[fast]`, `tables` at the end.
     pub fn configure(&self, interval: &str, fast: &str, tables: &str) {
+        let max_document = if fast.contains("max_document") { "" } else { "max_document = \"16MiB\"\n" };
         let text = format!(
             "[state]\ndirectory = \"state\"\nreserve = \"1MiB\"\n[schedule]\ninterval = \"{interval}\"\njitter = \"0s\"\n\
              avoid_hour = \"0s\"\n[fast]\nbase_url = \"{}\"\nca_certificate = \"{}\"\nmaintenance = []\nguard = \"0s\"\n\
-             max_document = \"16MiB\"\n{fast}\n[log]\nformat = \"json\"\nlevel = \"debug\"\n{tables}",
+             {max_document}{fast}\n[log]\nformat = \"json\"\nlevel = \"debug\"\n{tables}",
             self.platform.base_url(),
             self.authority.display(),
         );
