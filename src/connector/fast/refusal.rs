@@ -56,9 +56,12 @@ pub(super) fn of_platform_error(error: &PlatformError, status: u16, asked: Asked
     if asked == Asked::Document && denied {
         return ConnectorError::Unknown { detail };
     }
-    // Codes of the guide, §2.6.3.
+    // Codes of the guide, §2.6.3. About a document 100 and 102 come with other words as well: then the words decide, lest
+    // one document be taken for a closed door and keep all others waiting.
     match error.code {
-        Some(100 | 102) => return Access::new(Cause::Unauthorized, detail).into(),
+        Some(100 | 102) if asked == Asked::List || plain.is_empty() => {
+            return Access::new(Cause::Unauthorized, detail).into();
+        }
         Some(111) => return Access::new(Cause::UnknownSubscriber, detail).into(),
         _ => {}
     }
@@ -147,6 +150,14 @@ mod tests {
             assert_eq!(meaning(Some(100), "Unauthorized", status, Asked::List), "unauthorized");
             assert_eq!(meaning(Some(111), "Subscriber not found", status, Asked::List), "unknown_subscriber");
         }
+    }
+
+    #[test]
+    fn one_documents_trouble_is_no_lack_of_rights() {
+        assert_eq!(meaning(Some(102), "Internal error: try later", 200, Asked::Document), "answered");
+        assert_eq!(meaning(Some(102), "Unauthorized", 200, Asked::Document), "unauthorized");
+        assert_eq!(meaning(Some(102), "", 200, Asked::Document), "unauthorized");
+        assert_eq!(meaning(Some(102), "Erreur", 200, Asked::List), "unauthorized");
     }
 
     #[test]
