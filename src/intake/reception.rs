@@ -216,7 +216,7 @@ pub(super) async fn reseal(root: Arc<PathBuf>, document: Claimed, path: PathBuf)
             let (size, sha256) = measure(&path)?;
             let media_type = match content::judge(BufReader::new(File::open(&path)?), size)? {
                 Ok(media_type) => media_type,
-                Err(_) => MediaType::Binary,
+                Err(reason) => reason.media_type(),
             };
             seal(&root, document, &path, size, sha256, media_type)
         }
