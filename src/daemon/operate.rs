@@ -288,12 +288,12 @@ async fn accept(
     row: &DocumentRow,
     quarantine: Option<String>,
 ) -> Result<Result<String, String>, LedgerError> {
-    let Some(path) = quarantine else {
-        return Ok(Err("no bytes of it are set aside; `--accept` has nothing to take".to_owned()));
-    };
     if matches!(row.state.as_str(), "stored" | "delivered") {
         return Ok(Err(format!("is {}: held already", row.state)));
     }
+    let Some(path) = quarantine else {
+        return Ok(Err("no bytes of it are set aside; `--accept` has nothing to take".to_owned()));
+    };
     house.ledger.reopen(id, None).await?;
     let now = house.clock.now();
     let stem = layout::stem(feed, remote_id, now);
