@@ -128,6 +128,21 @@ impl Reception {
         moved.await.map_err(|error| failed(error.into()))?.map(drop).map_err(disk(&path))
     }
 
+    /// The body is not wanted: what has arrived of it is removed, for a body without end could fill the disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn discard(self) -> Result<(), IntakeError> {
+        let Some(spilled) = self.spilled else { return Ok(()) };
+        let path = spilled.path;
+        let failed = disk(&path);
+        let removed = spawn_blocking({
+            let path = path.clone();
+            move || std::fs::remove_file(path)
+        });
+        removed.await.map_err(|error| failed(error.into()))?.map_err(disk(&path))
+    }
+
     fn temporary(&self) -> PathBuf {
         self.root.join(layout::INCOMING).join(format!("{}.part", self.document.id))
     }

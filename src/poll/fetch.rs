@@ -92,7 +92,11 @@ async fn download<C: Connector>(poller: &Poller, feed: &Feed, way: &C, claimed: 
             Err(error) => Try::Disk(claimed, error),
         },
         Err(interruption) => {
-            if let Err(error) = reception.abandon().await {
+            let left = match &interruption {
+                Interruption::TooLarge => reception.discard().await,
+                Interruption::Connector(_) | Interruption::Disk(_) => reception.abandon().await,
+            };
+            if let Err(error) = left {
                 return Try::Disk(claimed, error);
             }
             match interruption {

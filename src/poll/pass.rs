@@ -49,6 +49,7 @@ pub(super) async fn documents<C: Connector>(
                 // The place is free again while this document is synced with its neighbours.
                 fetching -= 1;
                 places.give_back(place);
+                pass.answered().await?;
                 let document = sealed.document.clone();
                 work.push(
                     async move { Ok(Done::Kept(document, poller.intake.keep(sealed, Some(poll)).await)) }.boxed(),
@@ -59,7 +60,7 @@ pub(super) async fn documents<C: Connector>(
                 places.give_back(place);
                 pass.judge(outcome).await?;
             }
-            Some(Done::Kept(_, Ok(()))) => pass.stored().await?,
+            Some(Done::Kept(_, Ok(()))) => pass.tally.fetched += 1,
             Some(Done::Kept(document, Err(error))) => pass.judge(Try::Disk(document, error)).await?,
         }
     }
@@ -244,13 +245,11 @@ impl Pass<'_> {
         }
     }
 
-    async fn stored(&mut self) -> Result<(), LedgerError> {
-        self.tally.fetched += 1;
-        self.answered().await
-    }
-
-    /// The platform has answered about a document: what it said nothing about before counts.
+    /// The platform has answered about a document: what it said nothing about before counts, unless the poll ends.
     async fn answered(&mut self) -> Result<(), LedgerError> {
+        if self.tally.end.is_some() {
+            return Ok(());
+        }
         for (document, text) in std::mem::take(&mut self.silent) {
             self.counted(document, text, false).await?;
         }
