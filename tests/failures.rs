@@ -21,7 +21,7 @@ async fn documents_that_fail_in_every_way_stop_no_other() {
     let town = Town::by_hand("timeout = \"500ms\"\nconcurrency = 2\n", "", "").await;
     let faults = [
         Fault::HtmlWith200,
-        Fault::Hang,
+        Fault::HangAfter(0),
         Fault::Reset,
         Fault::Status(400, "what?".into(), Vec::new()),
         Fault::Redirect("https://localhost:1/".into()),
@@ -241,7 +241,7 @@ async fn one_accounts_failure_stops_no_other() {
     }
     town.platform.register("261300024", "someone else");
     let of = |siren: &str, call| Matcher { siren: Some(siren.into()), call: Some(call), ..Matcher::any() };
-    town.platform.set_fault(of("200012345", Call::List), Fault::Hang, Times::Always);
+    town.platform.set_fault(of("200012345", Call::List), Fault::HangAfter(0), Times::Always);
     town.platform.set_fault(of("213400180", Call::Download), status(500), Times::Always);
     let said = town.poll().await;
     assert_eq!(said.code, 75, "{said:?}");

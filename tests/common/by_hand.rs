@@ -78,6 +78,11 @@ impl Town {
         self.platform.requests().iter().filter(|request| request.call == Some(Call::Download)).count()
     }
 
+    /// How many listings were asked for in all.
+    pub fn listings(&self) -> usize {
+        self.platform.requests().iter().filter(|request| request.call == Some(Call::List)).count()
+    }
+
     /// Where a document lies in the default inbox.
     pub fn in_inbox(&self, id: impl ToString) -> std::path::PathBuf {
         self.inbox().join(format!("fast/mairie/acquittements/{}.xml", id.to_string()))
