@@ -11,7 +11,7 @@ mod house;
 mod housekeeping;
 pub mod operate;
 mod reload;
-mod signals;
+pub(crate) mod signals;
 mod supervisor;
 mod ticker;
 
