@@ -159,6 +159,28 @@ impl Town {
     pub fn inbox_files(&self) -> Vec<PathBuf> {
         files(&self.inbox())
     }
+
+    /// The table of an account whose SIREN the platform may not know.
+    pub fn stranger(&self, name: &str, siren: &str, standing: Standing) -> String {
+        self.keys.client(name, standing).unwrap().write(self.folder.path(), name).unwrap();
+        format!("[[fast.accounts]]\nname = \"{name}\"\nsiren = \"{siren}\"\ncertificate = \"{name}\"\n")
+    }
+
+    /// What `status --json` prints, and its exit code.
+    pub async fn status(&self) -> (Value, Option<i32>) {
+        let output = self.run(&["status", "--json"]).await;
+        (serde_json::from_slice(&output.stdout).unwrap(), output.status.code())
+    }
+}
+
+/// What a command wrote to standard output.
+pub fn told(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// What a command wrote to standard error.
+pub fn complained(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// A well-formed document of `kind`.
