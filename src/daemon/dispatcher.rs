@@ -151,21 +151,21 @@ impl Dispatcher {
         self.house.ledger.plan_anew(plans).await
     }
 
-    /// Whether there is room to collect anything (F9); said once when that changes.
+    /// Whether there is room to list anything (F9); a disk that is low is said once.
     fn has_room(&mut self) -> bool {
-        let room = self.house.has_room();
-        if !room && !self.out_of_room {
+        let low = self.house.poller.room.is_low();
+        if low && !self.out_of_room {
             let state = self.house.state.path().display();
             tracing::error!(
                 event = event::DISK_LOW,
                 "the disk of {state} has less than [state] reserve left: nothing is \
                 collected until there is room; make some, or lower the reserve"
             );
-        } else if room && self.out_of_room {
+        } else if !low && self.out_of_room {
             tracing::info!("there is room on the disk again: collecting goes on");
         }
-        self.out_of_room = !room;
-        room
+        self.out_of_room = low;
+        self.house.poller.room.allows_listing()
     }
 
     /// Takes note of work that ended. Never returns while nothing ends.

@@ -1,7 +1,6 @@
 //! Everything that works on one state directory, put together and taken apart.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use tokio::sync::{Semaphore, watch};
@@ -12,7 +11,7 @@ use crate::clock::{Clock, stamp};
 use crate::config::Settings;
 use crate::intake::{self, Intake, IntakeError};
 use crate::ledger::{Ledger, LedgerError};
-use crate::poll::Poller;
+use crate::poll::{Poller, Room};
 use crate::state::{StateDirectory, StateError};
 
 /// What keeps the house shut.
@@ -108,9 +107,8 @@ impl House {
             clock: Arc::clone(&clock),
             intake,
             run: format!("{}-{}", std::process::id(), stamp(now)),
-            reserve: AtomicU64::new(settings.state.reserve),
+            room: Room::new(Arc::clone(&root), settings.state.reserve),
             connections: Arc::new(Semaphore::new(settings.http.connections)),
-            running: AtomicU64::new(0),
             stopping: stopped,
             judged: Mutex::new(HashMap::new()),
         };
@@ -140,7 +138,7 @@ impl House {
         let targets = &plan.settings.delivery.targets;
         self.ledger.retire_targets(targets.iter().map(|target| target.name.clone()).collect()).await?;
         self.poller.intake.deliver_to(targets.clone());
-        self.poller.reserve.store(plan.settings.state.reserve, Ordering::Relaxed);
+        self.poller.room.keep_free(plan.settings.state.reserve);
         let (old, new) = (self.plan().settings.http.connections, plan.settings.http.connections);
         if new >= old {
             self.poller.connections.add_permits(new - old);
@@ -150,12 +148,6 @@ impl House {
         self.couriers.lock().await.serve(targets);
         *self.plan.write().unwrap_or_else(std::sync::PoisonError::into_inner) = plan;
         Ok(())
-    }
-
-    /// Whether there is room to collect anything (F9).
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.poller.has_room(self.plan().settings.fast.as_ref().map_or(0, |fast| fast.max_document))
     }
 
     /// Puts the couriers to work in the background.

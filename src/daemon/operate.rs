@@ -132,7 +132,7 @@ async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError
         }
     }
     feeds.sort_by(|a, b| a.name.cmp(&b.name));
-    if !house.has_room() {
+    if house.poller.room.is_low() {
         let text = "free space is below [state] reserve: nothing is collected; make room on that disk\n".to_owned();
         return Ok(Answer { text, exit_code: 75 });
     }

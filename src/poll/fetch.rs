@@ -1,6 +1,5 @@
 //! One document: gates, claim, download, checks.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -44,36 +43,24 @@ pub(super) async fn fetch<C: Connector>(
     way: &C,
     document: Open,
 ) -> Result<Try, LedgerError> {
-    if !wait_for_window(poller, feed).await {
-        return Ok(Try::Stopped);
-    }
     let limit = feed.account.platform.max_document;
-    if !poller.has_room(limit) {
-        return Ok(Try::NoRoom);
-    }
+    let calendar = feed.account.platform.cadence.calendar();
+    let _room = loop {
+        if !wait_for_window(poller, feed).await {
+            return Ok(Try::Stopped);
+        }
+        let Some(room) = poller.room.promise(limit).await else { return Ok(Try::NoRoom) };
+        // Waiting for room may have led into a window.
+        if calendar.download_hold(poller.clock.now()).is_none() {
+            break room;
+        }
+    };
     let now = poller.clock.now();
     let stem = layout::stem(&feed.name, &document.remote_id, now);
     let Some(claimed) = poller.ledger.claim_document(document.id, &poller.run, stem, now).await? else {
         return Ok(Try::NotOurs);
     };
-    let _running = Running::begin(&poller.running);
     Ok(download(poller, feed, way, claimed, limit).await)
-}
-
-/// Counts a download while it runs, however it ends.
-struct Running<'a>(&'a AtomicU64);
-
-impl<'a> Running<'a> {
-    fn begin(count: &'a AtomicU64) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 async fn download<C: Connector>(poller: &Poller, feed: &Feed, way: &C, claimed: Claimed, limit: u64) -> Try {

@@ -1,15 +1,14 @@
 //! One pass of one feed: gates, listing, documents, end. The heart, to be read in one sitting:
 //! this file holds the walk, [`pass`] the documents of a feed side by side, [`fetch`] one document, [`judgement`] what a
-//! failed try costs.
+//! failed try costs, [`room`] the room on the disk.
 
 pub mod account;
 mod fetch;
 mod judgement;
 mod pass;
+pub mod room;
 
 use std::collections::HashMap;
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 pub use account::{Account, Platform};
+pub use room::Room;
 
 use crate::clock::Clock;
 use crate::config::FirstPoll;
@@ -43,12 +43,10 @@ pub struct Poller {
     pub intake: Intake,
     /// This run's name, in every claim.
     pub run: String,
-    /// Free space, in bytes, below which nothing is collected (F9).
-    pub reserve: AtomicU64,
+    /// Room on the disk (F9).
+    pub room: Room,
     /// Connections open at a time, in all.
     pub connections: Arc<Semaphore>,
-    /// Downloads running: each may still need `max_document` of space.
-    pub running: AtomicU64,
     /// Turns true when the daemon stops: nothing new begins.
     pub stopping: watch::Receiver<bool>,
     /// The state of each account's certificate as last recorded: what has not changed is not written again.
@@ -231,16 +229,6 @@ impl Poller {
             permit = Arc::clone(&self.connections).acquire_owned() => permit.ok(),
             _ = stopping.wait_for(|stopping| *stopping) => None,
         }
-    }
-
-    /// Whether there is room to collect: what is free, less `max_document` for each download that runs, stays above the
-    /// reserve (F9). A file system that cannot be asked has none.
-    #[must_use]
-    pub fn has_room(&self, max_document: u64) -> bool {
-        let root = self.ledger.path().parent().unwrap_or_else(|| Path::new("."));
-        let promised = self.running.load(Ordering::Relaxed).saturating_mul(max_document);
-        crate::state::free_space(root)
-            .is_ok_and(|free| free.saturating_sub(promised) > self.reserve.load(Ordering::Relaxed))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the facts of one row, written in one place")]
