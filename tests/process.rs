@@ -102,7 +102,8 @@ async fn both_signals_let_running_downloads_finish_and_begin_nothing_new() {
         // Four at a time: those that ran are kept; no other was asked for.
         let asked = (1..=20).filter(|&id| town.platform.downloads_of(id) > 0).count();
         assert_eq!(asked, 4, "{signal}");
-        let states = "SELECT group_concat(state || ' ' || count) FROM (SELECT CASE WHEN state IN ('stored', 'delivered')
+        let states =
+            "SELECT group_concat(state || ' ' || count) FROM (SELECT CASE WHEN state IN ('stored', 'delivered')
             THEN 'held' ELSE state END AS state, count(*) AS count FROM documents GROUP BY 1 ORDER BY 1)";
         assert_eq!(town.value(states).await, "held 4,listed 16", "{signal}");
         assert_eq!(town.value("SELECT sum(interruptions) FROM documents").await, "0", "{signal}");

@@ -121,15 +121,7 @@ impl Town {
 
     /// Rows of a query on the ledger, each column as text (`NULL` is empty).
     pub async fn query(&self, sql: &str) -> Vec<Vec<String>> {
-        let options = SqliteConnectOptions::new().filename(self.state().join("ledger.sqlite")).busy_timeout(PATIENCE);
-        let mut connection = options.connect().await.unwrap();
-        let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap();
-        let text = |row: &sqlx::sqlite::SqliteRow, index: usize| {
-            row.try_get_unchecked::<Option<String>, _>(index).unwrap().unwrap_or_default()
-        };
-        let rows = rows.iter().map(|row| (0..row.len()).map(|index| text(row, index)).collect()).collect();
-        connection.close().await.unwrap();
-        rows
+        query_at(&self.state(), sql).await
     }
 
     /// One value of the ledger.
@@ -291,4 +283,17 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Rows of a query on the ledger in `folder`, each column as text (`NULL` is empty).
+pub async fn query_at(folder: &Path, sql: &str) -> Vec<Vec<String>> {
+    let options = SqliteConnectOptions::new().filename(folder.join("ledger.sqlite")).busy_timeout(PATIENCE);
+    let mut connection = options.connect().await.unwrap();
+    let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap();
+    let text = |row: &sqlx::sqlite::SqliteRow, index: usize| {
+        row.try_get_unchecked::<Option<String>, _>(index).unwrap().unwrap_or_default()
+    };
+    let rows = rows.iter().map(|row| (0..row.len()).map(|index| text(row, index)).collect()).collect();
+    connection.close().await.unwrap();
+    rows
 }
