@@ -1,7 +1,7 @@
 //! Errors of access (F8): each names its cause and its remedy, in the ledger, in `status` and in the log; none stops
 //! another account (F7); what heals recovers by itself.
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! `check`, `config`, and how every command answers a wrong configuration: all faults at once, each with where, what and
 //! remedy, and an exit code that scripts can trust.
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! F7: one document's failure never stops the others, and what a try costs.
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! Hostile networks and servers: each fault ends in time with an error that says what happened, and costs its own
 //! document only (F7); the certificate goes to its platform alone (F10); nothing is collected without room (F9).
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod common;
 

@@ -4,7 +4,7 @@
 //! It needs libfaketime (Debian: package faketime) and two and a half minutes, so it runs when asked for:
 //! `cargo test --test night -- --ignored`.
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by a panic, and says why it skips")]
 
 mod common;
 

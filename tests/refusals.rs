@@ -1,6 +1,6 @@
 //! F6: what the platform sends in place of a document is never kept as one; what arrived whole is set aside.
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! A document's states and the edges between them: what ends a document's way, and what an operator may do about it.
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! `status` and `documents`: facts that monitoring can rely on, whether a daemon runs or not.
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod common;
 

@@ -134,7 +134,10 @@ impl Town {
         let mut last = String::new();
         let reached = tokio::time::timeout(PATIENCE, async {
             loop {
-                if self.state().join("ledger.sqlite").exists() {
+                // Not made yet, or made and without its tables yet.
+                let made = self.state().join("ledger.sqlite").exists()
+                    && !self.query("SELECT 1 FROM sqlite_schema WHERE name = 'operator_actions'").await.is_empty();
+                if made {
                     last = self.value(sql).await;
                     if last == expected {
                         return;
