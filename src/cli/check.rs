@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{Context, Outcome, exit, online, runtime};
+use super::{Context, Outcome, exit, online, print, runtime};
 use crate::config::{Fast, FastAccount, Finding, Place, SecretError, Settings, Weight};
 use crate::daemon::assemble;
 use crate::identity::{self, Identity};
@@ -46,7 +46,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
             usable = Some(fast.accounts.iter().filter(|account| works(account, &findings)).count());
         }
     }
-    findings.sort_by_key(|finding| finding.weight);
+    print::order(&mut findings);
     let mut out = std::io::stdout().lock();
     for finding in &findings {
         writeln!(out, "{finding}")?;

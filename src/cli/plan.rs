@@ -52,6 +52,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
     let until = from.checked_add(arguments.span)?;
     let known = runtime()?.block_on(known(&settings, now))?;
     let feeds = feeds(fast, &selection);
+    selection.require(!feeds.is_empty(), &arguments.selectors)?;
     let firsts = firsts(&feeds, &known, &cadence, now);
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let seed = known.seed;

@@ -12,7 +12,7 @@ pub(super) fn execute(context: &Context) -> Outcome {
     let load = move || crate::config::load(&file, std::env::vars());
     let loaded = load();
     let Some(settings) = loaded.settings else {
-        loaded.findings.iter().filter(|finding| finding.weight == Weight::Error).for_each(print::finding);
+        print::faults(loaded.findings);
         return Ok(exit::CONFIGURATION);
     };
     log::start(settings.log.format, context.verbosity.level(settings.log.level));
