@@ -24,9 +24,9 @@ const JUMP: SignedDuration = SignedDuration::from_secs(5);
 pub(super) struct Dispatcher {
     house: Arc<House>,
     work: JoinSet<()>,
-    /// The feeds that are being polled, by the task that does it; and those tasks' feeds, for a task may die.
+    /// The feeds that are being polled, by the task that does it; and what each task has claimed, for it may die.
     running: HashSet<FeedName>,
-    tasks: HashMap<Id, FeedName>,
+    tasks: HashMap<Id, (FeedName, String)>,
     last_tick: Option<(Timestamp, BootTime)>,
     out_of_room: bool,
     ledger_fails: bool,
@@ -107,15 +107,21 @@ impl Dispatcher {
             return;
         }
         let (poller, name) = (Arc::clone(&self.house.poller), due.feed.clone());
+        let token = poller.token();
+        let held = token.clone();
         let task = self.work.spawn(async move {
-            let outcome = if due.planned <= now { poller.poll(&feed, &due).await } else { poller.resume(&feed).await };
+            let outcome = if due.planned <= now {
+                poller.poll(&feed, &due, &token).await
+            } else {
+                poller.resume(&feed, &token).await
+            };
             if let Err(error) = outcome {
                 tracing::error!(feed = %feed.name, kind = error.kind(), remedy = error.remedy(),
                     "the poll of {} broke off: {error}", feed.name);
-                poller.let_go(&feed.name).await;
+                poller.let_go(&feed.name, &token).await;
             }
         });
-        self.tasks.insert(task.id(), name);
+        self.tasks.insert(task.id(), (name, held));
     }
 
     /// Whether the machine slept, or its clock was set, since the last tick.
@@ -175,15 +181,15 @@ impl Dispatcher {
             Some(Err(error)) => (error.id(), Some(error)),
             None => std::future::pending().await,
         };
-        let feed = self.tasks.remove(&id);
-        if let Some(feed) = &feed {
+        let task = self.tasks.remove(&id);
+        if let Some((feed, _)) = &task {
             self.running.remove(feed);
         }
         if let Some(error) = death {
-            tracing::error!(%error, feed = feed.as_ref().map(FeedName::as_str), "a task died: this is a defect; its work is taken up again");
-            if let Some(feed) = feed {
+            tracing::error!(%error, "a task died: this is a defect; its work is taken up again");
+            if let Some((feed, token)) = task {
                 let poller = Arc::clone(&self.house.poller);
-                self.work.spawn(async move { poller.let_go(&feed).await });
+                self.work.spawn(async move { poller.let_go(&feed, &token).await });
             }
         }
         supervisor::status(self.running.len(), self.house.plan().catalog.len());

@@ -1,6 +1,7 @@
 //! Everything that works on one state directory, put together and taken apart.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
 use tokio::sync::{Semaphore, watch};
@@ -107,6 +108,7 @@ impl House {
             clock: Arc::clone(&clock),
             intake,
             run: format!("{}-{}", std::process::id(), stamp(now)),
+            passes: AtomicU64::new(0),
             room: Room::new(Arc::clone(&root), settings.state.reserve),
             connections: Arc::new(Semaphore::new(settings.http.connections)),
             stopping: stopped,

@@ -167,9 +167,10 @@ async fn pass<'a>(
     delay: Duration,
 ) -> (&'a Feed, Result<Report, LedgerError>) {
     tokio::time::sleep(delay).await;
-    let report = match house.poller.poll(feed, &due).await {
+    let token = house.poller.token();
+    let report = match house.poller.poll(feed, &due, &token).await {
         // Not to be listed yet; documents that wait need no listing.
-        Ok(Report::Postponed(until)) if due.resume_at.is_some() => match house.poller.resume(feed).await {
+        Ok(Report::Postponed(until)) if due.resume_at.is_some() => match house.poller.resume(feed, &token).await {
             Ok(Report::Busy) => Ok(Report::Postponed(until)),
             other => other,
         },
@@ -178,7 +179,7 @@ async fn pass<'a>(
     if report.is_err() {
         // In a daemon, for the feed's next poll; a command alone ends soon, and its claims with it.
         let (poller, name) = (Arc::clone(&house.poller), feed.name.clone());
-        tokio::spawn(async move { poller.let_go(&name).await });
+        tokio::spawn(async move { poller.let_go(&name, &token).await });
     }
     (feed, report)
 }

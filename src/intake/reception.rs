@@ -217,13 +217,19 @@ fn seal(
     sha256: String,
     media_type: MediaType,
 ) -> io::Result<Sealed> {
-    let path = root.join(layout::INCOMING).join(layout::sealed_name(document.id, size, &sha256));
+    let path = sealed_path(root, &document, size, &sha256, false);
     std::fs::rename(temporary, &path)?;
     Ok(Sealed { document, path, size, sha256, media_type })
 }
 
-/// Seals the file at `path` as `document`, whatever the checks say of it.
-pub(super) async fn reseal(root: Arc<PathBuf>, document: Claimed, path: PathBuf) -> Result<Sealed, IntakeError> {
+fn sealed_path(root: &Path, document: &Claimed, size: u64, sha256: &str, accepted: bool) -> PathBuf {
+    let name = layout::SealedName { document: document.id, size, sha256: sha256.to_owned(), accepted };
+    root.join(layout::INCOMING).join(name.file_name())
+}
+
+/// Seals the quarantined file at `path` as `document`, whatever the checks say of it. The file itself stays where it is
+/// until the ledger names another.
+pub(super) async fn accept(root: Arc<PathBuf>, document: Claimed, path: PathBuf) -> Result<Sealed, IntakeError> {
     let failed = disk(&path);
     let sealed = spawn_blocking({
         let path = path.clone();
@@ -233,7 +239,13 @@ pub(super) async fn reseal(root: Arc<PathBuf>, document: Claimed, path: PathBuf)
                 Ok(media_type) => media_type,
                 Err(reason) => reason.media_type(),
             };
-            seal(&root, document, &path, size, sha256, media_type)
+            let copy = sealed_path(&root, &document, size, &sha256, true);
+            match std::fs::hard_link(&path, &copy) {
+                // An earlier try has left it.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                other => other?,
+            }
+            Ok(Sealed { document, path: copy, size, sha256, media_type })
         }
     });
     sealed.await.map_err(|error| failed(error.into()))?.map_err(disk(&path))

@@ -1,5 +1,6 @@
 //! One pass of one feed: gates, listing, documents, end. The heart, to be read in one sitting:
-//! this file holds the walk, [`pass`] the documents of a feed side by side, [`fetch`] one document, [`judgement`] what a
+//! this file holds the walk, [`pass`] the documents of a feed side by side, [`tally`] what each means for the others, [`fetch`] one document,
+//! [`judgement`] what a
 //! failed try costs, [`room`] the room on the disk.
 
 pub mod account;
@@ -7,8 +8,10 @@ mod fetch;
 mod judgement;
 mod pass;
 pub mod room;
+mod tally;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +29,7 @@ use crate::intake::{Intake, IntakeError};
 use crate::ledger::{ClaimTerms, Due, HealthChange, Ledger, LedgerError, Outcome, PollEnd};
 use crate::log::event;
 use crate::schedule::{LastListing, Seed};
+use tally::Verdict;
 
 /// A platform that asks to be left alone for longer is asked again after this all the same.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
@@ -43,6 +47,8 @@ pub struct Poller {
     pub intake: Intake,
     /// This run's name, in every claim.
     pub run: String,
+    /// Passes begun: tells their claims apart.
+    pub passes: AtomicU64,
     /// Room on the disk (F9).
     pub room: Room,
     /// Connections open at a time, in all.
@@ -51,6 +57,17 @@ pub struct Poller {
     pub stopping: watch::Receiver<bool>,
     /// The state of each account's certificate as last recorded: what has not changed is not written again.
     pub judged: Mutex<HashMap<String, u64>>,
+}
+
+/// A pass's hold on its feed, and on the documents it fetches: no two passes have the same.
+#[derive(Clone, Debug)]
+struct Claim {
+    /// The row of the poll.
+    poll: i64,
+    /// What stands in `claimed_by`.
+    token: String,
+    /// When the pass began.
+    started: Timestamp,
 }
 
 /// A feed that this configuration holds.
@@ -91,11 +108,17 @@ pub struct Summary {
 }
 
 impl Poller {
+    /// A new token for a pass: what stands in `claimed_by` while it lasts.
+    #[must_use]
+    pub fn token(&self) -> String {
+        format!("{}/{}", self.run, self.passes.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Polls `feed`: lists it, then fetches what is not held. Obeys every rule; answers `Postponed` where one forbids it.
     ///
     /// # Errors
-    /// When the ledger fails.
-    pub async fn poll(&self, feed: &Feed, due: &Due) -> Result<Report, LedgerError> {
+    /// When the ledger fails: then [`Poller::let_go`] of the token's claims.
+    pub async fn poll(&self, feed: &Feed, due: &Due, token: &str) -> Result<Report, LedgerError> {
         let Some(_connection) = self.connection().await else { return Ok(Report::Busy) };
         let platform = &feed.account.platform;
         let seed = Seed(self.ledger.seed());
@@ -105,12 +128,8 @@ impl Poller {
             Err(problem) => {
                 // No request leaves: the next look is at the next due time, and the last listing stays what it was.
                 let next = platform.cadence.next(&seed, name, due.planned, self.clock.now());
-                let Some(poll) = self.ledger.claim_resumption(&feed.name, self.run.clone(), self.clock.now()).await?
-                else {
-                    return Ok(Report::Busy);
-                };
-                let summary = Summary::failed(None, problem);
-                return self.end(feed, poll, summary, Some(next), Remainder::None, &Listing::default(), 0).await;
+                let Some(claim) = self.claim_resumption(feed, token).await? else { return Ok(Report::Busy) };
+                return self.end(feed, &claim, Verdict::failed(problem, Some(next)), Seen::default()).await;
             }
         };
         if let Some(until) = self.postpone(feed, due).await? {
@@ -118,15 +137,15 @@ impl Poller {
         }
         let (now, boot) = (self.clock.now(), self.clock.boot());
         let next = platform.cadence.next(&seed, name, due.planned, now);
-        let terms = ClaimTerms { run: self.run.clone(), now, boot, next };
+        let terms = ClaimTerms { run: token.to_owned(), now, boot, next };
         let Some(poll) = self.ledger.claim_listing(due, terms).await? else { return Ok(Report::Busy) };
+        let claim = Claim { poll, token: token.to_owned(), started: now };
         tracing::debug!(event = event::POLL_STARTED, feed = name, "listing {name}");
         match way.list(feed.kind).await {
-            Ok(listing) => self.collect(feed, due, poll, &way, &listing).await,
+            Ok(listing) => self.collect(feed, due, &claim, &way, &listing).await,
             Err(error) => {
-                let not_before = self.asked_to_wait(&error);
-                let summary = Summary::failed(None, error.to_string());
-                self.end(feed, poll, summary, not_before, Remainder::None, &Listing::default(), 0).await
+                let verdict = Verdict::failed(error.to_string(), self.asked_to_wait(&error));
+                self.end(feed, &claim, verdict, Seen::default()).await
             }
         }
     }
@@ -134,29 +153,28 @@ impl Poller {
     /// Fetches what an interruption or an operator left to be fetched, without a listing.
     ///
     /// # Errors
-    /// When the ledger fails.
-    pub async fn resume(&self, feed: &Feed) -> Result<Report, LedgerError> {
+    /// As [`Poller::poll`].
+    pub async fn resume(&self, feed: &Feed, token: &str) -> Result<Report, LedgerError> {
         let Some(_connection) = self.connection().await else { return Ok(Report::Busy) };
-        let Some(poll) = self.ledger.claim_resumption(&feed.name, self.run.clone(), self.clock.now()).await? else {
-            return Ok(Report::Busy);
+        let Some(claim) = self.claim_resumption(feed, token).await? else { return Ok(Report::Busy) };
+        let verdict = match self.connect(feed).await? {
+            Ok(way) => pass::documents(self, feed, &claim, &way).await?,
+            Err(problem) => Verdict::failed(problem, None),
         };
-        let nothing = Listing::default();
-        match self.connect(feed).await? {
-            Ok(way) => {
-                let (summary, remainder, not_before) = pass::documents(self, feed, poll, &way).await?;
-                self.end(feed, poll, summary, not_before, remainder, &nothing, 0).await
-            }
-            Err(problem) => {
-                self.end(feed, poll, Summary::failed(None, problem), None, Remainder::None, &nothing, 0).await
-            }
-        }
+        self.end(feed, &claim, verdict, Seen::default()).await
+    }
+
+    async fn claim_resumption(&self, feed: &Feed, token: &str) -> Result<Option<Claim>, LedgerError> {
+        let started = self.clock.now();
+        let poll = self.ledger.claim_resumption(&feed.name, token.to_owned(), started).await?;
+        Ok(poll.map(|poll| Claim { poll, token: token.to_owned(), started }))
     }
 
     async fn collect<C: Connector>(
         &self,
         feed: &Feed,
         due: &Due,
-        poll: i64,
+        claim: &Claim,
         way: &C,
         listing: &Listing,
     ) -> Result<Report, LedgerError> {
@@ -166,18 +184,19 @@ impl Poller {
         let skip = feed.account.settings.first_poll == FirstPoll::Skip && !due.listed_before;
         let now = self.clock.now();
         let recorded = self.ledger.record_listing(&feed.name, &listing.ids, skip, now).await?;
-        let (mut summary, remainder, not_before) = pass::documents(self, feed, poll, way).await?;
-        summary.listed = Some(listing.ids.len());
-        self.end(feed, poll, summary, not_before, remainder, listing, recorded.held).await
+        let verdict = pass::documents(self, feed, claim, way).await?;
+        let seen = Seen { listed: Some(listing.ids.len()), held: recorded.held, refused: listing.refused.len() };
+        self.end(feed, claim, verdict, seen).await
     }
 
-    /// After a ledger that failed in the middle of a pass: lets go of the feed and its documents once everything that had
-    /// arrived is recorded, so that they are taken up again. Gives up when the daemon stops: the next start does it.
-    pub async fn let_go(&self, feed: &FeedName) {
+    /// After a pass that broke off (the ledger failed, its task died): lets go of what it had claimed, once everything
+    /// that had arrived is recorded, so that it is taken up again. Does nothing where it had claimed nothing; gives up when
+    /// the daemon stops, for the next start does the same.
+    pub async fn let_go(&self, feed: &FeedName, token: &str) {
         let mut stopping = self.stopping.clone();
         let mut pause = Duration::from_secs(1);
         self.intake.settled().await;
-        while let Err(error) = self.ledger.release_claim(feed, self.run.clone(), self.clock.now() + DISK_PAUSE).await {
+        while let Err(error) = self.ledger.release_claim(feed, token.to_owned(), self.clock.now() + DISK_PAUSE).await {
             tracing::debug!(kind = error.kind(), "{feed} stays claimed for now: {error}");
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(60)),
@@ -231,20 +250,12 @@ impl Poller {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the facts of one row, written in one place")]
-    async fn end(
-        &self,
-        feed: &Feed,
-        poll: i64,
-        summary: Summary,
-        not_before: Option<Timestamp>,
-        remainder: Remainder,
-        listing: &Listing,
-        held: u64,
-    ) -> Result<Report, LedgerError> {
+    async fn end(&self, feed: &Feed, claim: &Claim, verdict: Verdict, seen: Seen) -> Result<Report, LedgerError> {
+        let Verdict { mut summary, remainder, not_before } = verdict;
+        summary.listed = seen.listed;
         let now = self.clock.now();
         let end = PollEnd {
-            poll,
+            poll: claim.poll,
             feed: feed.name.clone(),
             finished_at: now,
             outcome: summary.outcome,
@@ -252,8 +263,8 @@ impl Poller {
             fetched: count(summary.fetched),
             failed: count(summary.failed),
             error: summary.error.clone(),
-            still_listed: count(held),
-            refused_entries: count(listing.refused.len()),
+            still_listed: count(seen.held),
+            refused_entries: count(seen.refused),
             resume_at: (remainder == Remainder::Disk).then(|| now + DISK_PAUSE),
             not_before,
         };
@@ -263,6 +274,17 @@ impl Poller {
     }
 }
 
+/// What a listing showed beside documents to be fetched.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// Ids; `None` where there was no listing.
+    listed: Option<usize>,
+    /// Of these, documents held already.
+    held: u64,
+    /// Entries that are no ids.
+    refused: usize,
+}
+
 /// Documents left behind by a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remainder {
@@ -270,12 +292,6 @@ enum Remainder {
     None,
     /// Some, for want of disk: tried again soon.
     Disk,
-}
-
-impl Summary {
-    fn failed(listed: Option<usize>, error: String) -> Self {
-        Self { outcome: Outcome::Failed, listed, fetched: 0, failed: 0, error: Some(error) }
-    }
 }
 
 fn count<T: TryInto<i64>>(number: T) -> i64 {
