@@ -47,6 +47,8 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyh
     tracing::info!(event = event::DAEMON_READY, feeds, version = env!("CARGO_PKG_VERSION"),
         state = %house.state.path().display(), "ready: {feeds} feeds");
     supervisor::ready();
+    // What is due already does not wait for the first bell.
+    dispatcher.tick().await;
     loop {
         tokio::select! {
             tick = ticker.next() => match tick {
