@@ -334,6 +334,11 @@ async fn dismiss(
 /// # Errors
 /// When the ledger fails.
 pub async fn obey_alone(house: &Arc<House>, order: &Order, actor: &str) -> Result<Answer, LedgerError> {
+    // What a run that died left needs no listing: the daemon takes it up at its start, and so do we.
+    let now = house.clock.now();
+    for feed in house.ledger.feeds_to_resume().await? {
+        house.ledger.resume_feed(&feed, now).await?;
+    }
     let answer = obey(house, order, actor).await?;
     house.deliver_once().await?;
     Ok(answer)
