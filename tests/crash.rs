@@ -88,7 +88,7 @@ async fn await_moment(town: &Town, chance: &mut Chance) {
     if requests > 0 {
         let wanted = town.platform.requests().len() + requests;
         // It may have nothing to ask for so often.
-        let _ = timeout(Duration::from_millis(600), town.platform.wait_for(|records| records.len() >= wanted)).await;
+        let _ = timeout(Duration::from_millis(1500), town.platform.wait_for(|records| records.len() >= wanted)).await;
     }
     tokio::time::sleep(Duration::from_micros(chance.below(30_000))).await;
 }
