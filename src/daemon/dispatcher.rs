@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::{Id, JoinSet};
 
@@ -141,12 +142,18 @@ impl Dispatcher {
         let plausible = cadence.latest_plausible(now, plan.catalog.len());
         let late = self.house.ledger.out_of_time(now, plausible).await?;
         let (seed, boot, count) = (Seed(self.house.ledger.seed()), self.house.clock.boot(), late.len());
+        // A start in the future counts as now, from now on: else it would cost an interval at every look.
+        let last = |due: &Due| due.last_listed.clone().map(|(wall, boot)| LastListing { wall, boot });
+        let corrections = late.iter().filter_map(|due| {
+            let corrected = last(due)?.corrected(now, &boot)?;
+            Some(async move { self.house.ledger.correct_listing(&due.feed, corrected.wall, &corrected.boot).await })
+        });
+        try_join_all(corrections).await?;
         let plans = late
             .into_iter()
             .map(|due| {
                 let first = cadence.first(&seed, due.feed.as_str(), now, count);
-                let last = due.last_listed.clone().map(|(wall, boot)| LastListing { wall, boot });
-                let wait = last.and_then(|last| cadence.wait_before_listing(&last, now, &boot));
+                let wait = last(&due).and_then(|last| cadence.wait_before_listing(&last, now, &boot));
                 let next = wait.map_or(first, |wait| {
                     let first = first.checked_add(wait).unwrap_or(first);
                     cadence.postponed(&seed, due.feed.as_str(), first)
