@@ -1,6 +1,6 @@
 //! `kill -9` at any moment: nothing lost, nothing asked for twice that the ledger held, nothing unfinished shown.
 #![cfg(feature = "simulator")]
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod common;
 

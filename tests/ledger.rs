@@ -1,6 +1,6 @@
 //! A ledger that is damaged, too new, gone, read-only or locked: said clearly, with the remedy; nothing overwritten.
 #![cfg(feature = "simulator")]
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Commands of an operator, beside the daemon and without it; the interval between listings, whoever asks.
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod common;
 

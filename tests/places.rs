@@ -1,6 +1,6 @@
 //! A document that hangs keeps no other waiting, not of its own feed and not of its account's other feeds.
 #![cfg(feature = "simulator")]
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! The daemon as a process: its lock, what it tells systemd, how it stops, what it leaves on disk.
 #![cfg(feature = "simulator")]
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod common;
 
@@ -147,7 +147,7 @@ async fn hanging_up_kills_nothing() {
     let town = Town::with_interval("1s").await;
     let daemon = town.start().await;
     daemon.signal("HUP");
-    daemon.wait_event("config.reloaded").await;
+    daemon.wait_event("config.rejected").await;
     town.put_many(Kind::Chorus, 1, 1, 500);
     town.wait_value("SELECT state FROM documents", "delivered").await;
     assert!(daemon.stop().await.success());
