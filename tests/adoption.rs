@@ -26,7 +26,9 @@ impl Torn {
         town.put_many(Kind::Chorus, 1, 4, 2000);
         town.platform.set_fault(Matcher::downloads(), Fault::Hang, Times::Always);
         let daemon = town.start().await;
-        let four = timeout(PATIENCE / 4, town.platform.wait_for(|records| downloads(records) == 4)).await;
+        let four =
+            timeout(PATIENCE / 4, town.platform.wait_for(|records| downloads(records) == 4 && records.len() == 7))
+                .await;
         assert!(four.is_ok(), "{:#?} {:#?}", town.platform.requests(), daemon.log());
         daemon.kill().await;
         town.platform.clear_faults();

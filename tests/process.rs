@@ -163,6 +163,7 @@ async fn the_state_directory_is_made_closed_to_others_whatever_the_umask() {
         command.args(["-c", "umask \"$0\"; exec \"$@\"", umask]).arg(program.get_program()).args(program.get_args());
         command.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM");
         let daemon = Daemon::spawn(command, town.folder.path());
+        daemon.wait_event("daemon.ready").await;
         town.wait_value("SELECT state FROM documents", "delivered").await;
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
         let state = town.state();
