@@ -39,10 +39,12 @@ impl Clockwork {
         town.configure("30m", "", &town.account("mairie", SIREN, Standing::Valid));
         let text = std::fs::read_to_string(town.config()).unwrap();
         std::fs::write(town.config(), text.replace("jitter = \"0s\"", "jitter = \"5m\"")).unwrap();
-        let settings = config::load(&town.config(), std::env::vars()).settings.unwrap();
+        let file = town.config();
+        let load = move || config::load(&file, std::env::vars());
+        let settings = load().settings.unwrap();
         let clock = Arc::new(SetClock::at(SystemClock::new().now()));
         let shown = Arc::clone(&clock);
-        let daemon = tokio::spawn(async move { daemon::run(settings, shown).await.unwrap() });
+        let daemon = tokio::spawn(async move { daemon::run(settings, &load, shown).await.unwrap() });
         let clockwork = Self { town, clock, daemon };
         // New feeds are due within a minute.
         while clockwork.town.run(&["status"]).await.stdout.is_empty() {}

@@ -147,7 +147,7 @@ async fn hanging_up_kills_nothing() {
     let town = Town::with_interval("1s").await;
     let daemon = town.start().await;
     daemon.signal("HUP");
-    daemon.wait_event("config.rejected").await;
+    daemon.wait_event("config.reloaded").await;
     town.put_many(Kind::Chorus, 1, 1, 500);
     town.wait_value("SELECT state FROM documents", "delivered").await;
     assert!(daemon.stop().await.success());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Context, Outcome, exit, print, runtime};
 use crate::config::Weight;
 use crate::daemon::{self, HouseError};
-use crate::log;
+use crate::log::{self, event};
 
 pub(super) fn execute(context: &Context) -> Outcome {
     let file = context.config.clone();
@@ -18,8 +18,8 @@ pub(super) fn execute(context: &Context) -> Outcome {
     log::start(settings.log.format, context.verbosity.level(settings.log.level));
     for finding in &loaded.findings {
         match finding.weight {
-            Weight::Note => tracing::info!(key = finding.place.key, "{finding}"),
-            _ => tracing::warn!(key = finding.place.key, "{finding}"),
+            Weight::Note => tracing::info!(event = event::CONFIG_FINDING, key = finding.place.key, "{finding}"),
+            _ => tracing::warn!(event = event::CONFIG_FINDING, key = finding.place.key, "{finding}"),
         }
     }
     context.enter(&settings)?;

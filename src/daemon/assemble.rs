@@ -112,7 +112,7 @@ pub(super) async fn register(
 ) -> Result<Catalog, AssemblyError> {
     let registration = ledger.register(identities(&catalog), now).await?;
     for (old, new) in &registration.renamed {
-        tracing::info!(feed = %new, "{old} is now called {new}; its history goes with it");
+        tracing::info!(event = event::FEED_RENAMED, feed = %new, "{old} is now called {new}; its history goes with it");
     }
     let unusable = settings.fast.iter().flat_map(|fast| &fast.unusable);
     let mut problems: Vec<(String, String)> =

@@ -74,7 +74,12 @@ impl Dispatcher {
             Ok(()) => self.ledger_fails = false,
             Err(error) if !self.ledger_fails => {
                 self.ledger_fails = true;
-                tracing::error!(kind = error.kind(), remedy = error.remedy(), "nothing can be polled: {error}");
+                tracing::error!(
+                    event = event::LEDGER_FAILED,
+                    kind = error.kind(),
+                    remedy = error.remedy(),
+                    "nothing can be polled: {error}"
+                );
             }
             Err(_) => {}
         }
@@ -117,7 +122,7 @@ impl Dispatcher {
                 poller.resume(&feed, &token).await
             };
             if let Err(error) = outcome {
-                tracing::error!(feed = %feed.name, kind = error.kind(), remedy = error.remedy(),
+                tracing::error!(event = event::LEDGER_FAILED, feed = %feed.name, kind = error.kind(), remedy = error.remedy(),
                     "the poll of {} broke off: {error}", feed.name);
                 poller.let_go(&feed.name, &token).await;
             }
@@ -175,7 +180,7 @@ impl Dispatcher {
                 collected until there is room; make some, or lower the reserve"
             );
         } else if !low && self.out_of_room {
-            tracing::info!("there is room on the disk again: collecting goes on");
+            tracing::info!(event = event::DISK_RECOVERED, "there is room on the disk again: collecting goes on");
         }
         self.out_of_room = low;
         self.house.poller.room.allows_listing()
@@ -193,7 +198,7 @@ impl Dispatcher {
             self.running.remove(feed);
         }
         if let Some(error) = death {
-            tracing::error!(%error, "a task died: this is a defect; its work is taken up again");
+            tracing::error!(event = event::DAEMON_FAULT, %error, "a task died: this is a defect; its work is taken up again");
             if let Some((feed, token)) = task {
                 let poller = Arc::clone(&self.house.poller);
                 self.work.spawn(async move { poller.let_go(&feed, &token).await });
@@ -208,7 +213,12 @@ impl Dispatcher {
         if reload::reload(&self.house, load, polled).await
             && let Err(error) = self.spread(self.house.clock.now()).await
         {
-            tracing::error!(kind = error.kind(), remedy = error.remedy(), "new feeds are not spread: {error}");
+            tracing::error!(
+                event = event::LEDGER_FAILED,
+                kind = error.kind(),
+                remedy = error.remedy(),
+                "new feeds are not spread: {error}"
+            );
         }
     }
 

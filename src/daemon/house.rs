@@ -12,6 +12,7 @@ use crate::clock::{Clock, stamp};
 use crate::config::Settings;
 use crate::intake::{self, Intake, IntakeError};
 use crate::ledger::{Ledger, LedgerError};
+use crate::log::event;
 use crate::poll::{Poller, Room};
 use crate::state::{StateDirectory, StateError};
 
@@ -82,7 +83,11 @@ impl House {
         let ledger = Ledger::open(&root, now).await?;
         let interrupted = ledger.release_dead_claims(now).await?;
         if interrupted > 0 {
-            tracing::info!(polls = interrupted, "taking up {interrupted} polls that an earlier run left unfinished");
+            tracing::info!(
+                event = event::DAEMON_RESUMED,
+                polls = interrupted,
+                "taking up {interrupted} polls that an earlier run left unfinished"
+            );
         }
         ledger.tidy_requests(now).await?;
         let feeds = assemble::feeds(&settings)?;
@@ -97,6 +102,7 @@ impl House {
         if adopted != intake::Adopted::default() {
             let intake::Adopted { documents, remains } = adopted;
             tracing::info!(
+                event = event::DAEMON_RESUMED,
                 documents,
                 remains,
                 "adopted {documents} documents that had arrived; {remains} remains went \

@@ -78,7 +78,7 @@ async fn stop(house: Arc<House>, mut dispatcher: Dispatcher, mut signals: Signal
             () = dispatcher.drain() => break,
             () = tokio::time::sleep(EXTEND_EVERY) => supervisor::extend(),
             signal = signals.next() => if matches!(signal, Signal::Stop) {
-                tracing::warn!("second signal: stopping at once; what was running is taken up at the next start");
+                tracing::warn!(event = event::DAEMON_STOPPING, "second signal: stopping at once; what was running is taken up at the next start");
                 dispatcher.abort().await;
                 break;
             },

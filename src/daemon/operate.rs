@@ -92,7 +92,13 @@ pub(super) async fn carry_out(house: &House, request: Request) {
     };
     let answer = answer.unwrap_or_else(|error| Answer { text: format!("{error}: {}\n", error.remedy()), exit_code: 1 });
     if let Err(error) = house.ledger.answer(request.id, answer.text, answer.exit_code).await {
-        tracing::error!(kind = error.kind(), "{} of {} could not be answered: {error}", request.command, request.actor);
+        tracing::error!(
+            event = event::LEDGER_FAILED,
+            kind = error.kind(),
+            "{} of {} could not be answered: {error}",
+            request.command,
+            request.actor
+        );
     }
 }
 

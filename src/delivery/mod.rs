@@ -46,6 +46,7 @@ impl Courier {
                 Ok(count) => count >= BATCH as usize,
                 Err(error) => {
                     tracing::warn!(
+                        event = event::LEDGER_FAILED,
                         target_name = self.target.name,
                         kind = error.kind(),
                         "deliveries to {} wait: {error}: {}",

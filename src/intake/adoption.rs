@@ -15,6 +15,7 @@ use super::{Intake, IntakeError, Sealed};
 use crate::archive::layout;
 use crate::content::{self, MediaType};
 use crate::ledger::{Claimed, Ledger};
+use crate::log::event;
 
 /// What adoption found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +70,7 @@ async fn keep(intake: &Intake, document: Claimed, path: PathBuf, media_type: Med
 
 fn complain(path: &Path, error: IntakeError) {
     let (path, error) = (path.display(), String::from(error));
-    tracing::error!(path = %path, error, "{path} was left by an earlier run and cannot be taken up: {error}; it stays where \
+    tracing::error!(event = event::DAEMON_FAULT, path = %path, error, "{path} was left by an earlier run and cannot be taken up: {error}; it stays where \
         it is, and is looked at again at the next start");
 }
 

@@ -241,7 +241,7 @@ impl Desk {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let done = spawn_blocking(work).await;
     // It panicked, or the runtime ends: whoever waits sees its sender dropped.
-    done.inspect_err(|error| tracing::error!(%error, "keeping documents was cut short; they are adopted at next start"))
+    done.inspect_err(|error| tracing::error!(event = event::DAEMON_FAULT, %error, "keeping documents was cut short; they are adopted at next start"))
         .ok()
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 pub use account::{Account, Platform};
 pub use room::Room;
@@ -68,6 +69,8 @@ struct Claim {
     token: String,
     /// When the pass began.
     started: Timestamp,
+    /// The same for measuring how long it takes, whatever is done to the clock.
+    began: Instant,
 }
 
 /// A feed that this configuration holds.
@@ -139,7 +142,7 @@ impl Poller {
         let next = platform.cadence.next(&seed, name, due.planned, now);
         let terms = ClaimTerms { run: token.to_owned(), now, boot, next };
         let Some(poll) = self.ledger.claim_listing(due, terms).await? else { return Ok(Report::Busy) };
-        let claim = Claim { poll, token: token.to_owned(), started: now };
+        let claim = Claim { poll, token: token.to_owned(), started: now, began: Instant::now() };
         tracing::debug!(event = event::POLL_STARTED, feed = name, "listing {name}");
         match way.list(feed.kind).await {
             Ok(listing) => self.collect(feed, due, &claim, &way, &listing).await,
@@ -167,7 +170,7 @@ impl Poller {
     async fn claim_resumption(&self, feed: &Feed, token: &str) -> Result<Option<Claim>, LedgerError> {
         let started = self.clock.now();
         let poll = self.ledger.claim_resumption(&feed.name, token.to_owned(), started).await?;
-        Ok(poll.map(|poll| Claim { poll, token: token.to_owned(), started }))
+        Ok(poll.map(|poll| Claim { poll, token: token.to_owned(), started, began: Instant::now() }))
     }
 
     async fn collect<C: Connector>(
@@ -179,7 +182,7 @@ impl Poller {
         listing: &Listing,
     ) -> Result<Report, LedgerError> {
         for entry in &listing.refused {
-            tracing::warn!(feed = %feed.name, entry, "the listing of {} holds an entry that is no id", feed.name);
+            tracing::warn!(event = event::LISTING_REFUSED, feed = %feed.name, entry, "the listing of {} holds an entry that is no id", feed.name);
         }
         let skip = feed.account.settings.first_poll == FirstPoll::Skip && !due.listed_before;
         let now = self.clock.now();
@@ -197,7 +200,7 @@ impl Poller {
         let mut pause = Duration::from_secs(1);
         self.intake.settled().await;
         while let Err(error) = self.ledger.release_claim(feed, token.to_owned(), self.clock.now() + DISK_PAUSE).await {
-            tracing::debug!(kind = error.kind(), "{feed} stays claimed for now: {error}");
+            tracing::debug!(event = event::LEDGER_FAILED, kind = error.kind(), "{feed} stays claimed for now: {error}");
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(60)),
                 _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -269,7 +272,7 @@ impl Poller {
             not_before,
         };
         let change = self.ledger.finish_poll(end).await?;
-        tell(feed, &summary, change);
+        tell(feed, &summary, claim.began.elapsed(), change);
         Ok(Report::Ended(summary))
     }
 }
@@ -299,10 +302,11 @@ fn count<T: TryInto<i64>>(number: T) -> i64 {
 }
 
 /// One line for the poll where it did something, one where the feed's health changed (SPEC: said once a day).
-fn tell(feed: &Feed, summary: &Summary, change: HealthChange) {
+fn tell(feed: &Feed, summary: &Summary, took: Duration, change: HealthChange) {
     let name = feed.name.as_str();
     let (listed, fetched, failed) = (summary.listed.unwrap_or(0), summary.fetched, summary.failed);
     let error = summary.error.as_deref().unwrap_or("");
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if fetched > 0 || failed > 0 {
         tracing::info!(
             event = event::POLL_FINISHED,
@@ -311,6 +315,7 @@ fn tell(feed: &Feed, summary: &Summary, change: HealthChange) {
             listed,
             fetched,
             failed,
+            duration_ms,
             "polled {name}: {fetched} fetched, {failed} failed"
         );
     } else {
@@ -321,6 +326,7 @@ fn tell(feed: &Feed, summary: &Summary, change: HealthChange) {
             listed,
             fetched,
             failed,
+            duration_ms,
             error,
             "polled {name}: nothing new"
         );
