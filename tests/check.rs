@@ -187,7 +187,7 @@ async fn online_names_an_inspecting_device_and_keeps_out_of_the_maintenance() {
 
     // All day long but for the hour it is not, wherever the sun stands.
     let text = std::fs::read_to_string(town.config()).unwrap();
-    let hour = jiff::Zoned::from(now().to_zoned(jiff::tz::TimeZone::get("Europe/Paris").unwrap())).hour();
+    let hour = now().to_zoned(jiff::tz::TimeZone::get("Europe/Paris").unwrap()).hour();
     let (from, until) = ((hour + 23) % 24, (hour + 2) % 24);
     let window = format!("maintenance = [\"{from:02}:00-{until:02}:59\"]");
     std::fs::write(town.config(), text.replace("maintenance = []", &window)).unwrap();

@@ -153,6 +153,7 @@ async fn no_secret_reaches_any_output_at_any_level() {
     let mut command = town.command(&["-vv", "run"]);
     command.env("VAGUEMESTRE_TEST_WORD", "abracadabra-42");
     let daemon = Daemon::spawn(command, town.folder.path());
+    daemon.wait_event("daemon.ready").await;
     town.wait_value(DELIVERED, "4").await;
     town.wait_value("SELECT count(*) FROM feeds WHERE consecutive_failures >= 2", "9").await;
     let log: String = daemon.log().iter().map(|line| format!("{line}\n")).collect();
@@ -167,7 +168,8 @@ async fn no_secret_reaches_any_output_at_any_level() {
         &["-vv", "poll"],
     ] {
         let mut command = town.command(arguments);
-        let output = command.env("VAGUEMESTRE_TEST_WORD", "abracadabra-42").output().unwrap();
+        command.env("VAGUEMESTRE_TEST_WORD", "abracadabra-42");
+        let output = tokio::process::Command::from(command).output().await.unwrap();
         outputs.push((arguments[1], told(&output) + &complained(&output)));
     }
     drop(daemon);
