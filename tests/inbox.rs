@@ -1,6 +1,5 @@
 //! Handing over: whole files under stable names, copies for every target that wants them, and what stands in the way.
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod common;
 

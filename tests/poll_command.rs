@@ -1,10 +1,9 @@
 //! `poll`: one pass, by every rule; what it prints, how it exits, what the ledger keeps of it.
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod common;
 
-use common::{SIREN, Town};
+use common::{Daemon, SIREN, Town};
 use jiff::Timestamp;
 use vaguemestre::feed::Kind;
 use vaguemestre::simulator::keys::Standing;
@@ -132,4 +131,30 @@ async fn a_poll_without_a_state_directory_makes_one() {
     let said = town.poll().await;
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(town.state_of(1).await, "delivered");
+}
+
+#[tokio::test]
+async fn the_start_and_the_next_due_time_are_in_the_ledger_before_the_request_leaves() {
+    let town = Town::bare().await;
+    let mairie = town.account("mairie", SIREN, Standing::Valid);
+    town.configure("1h", "", &format!("{mairie}feeds = [\"acquittements\"]\n"));
+    let config = std::fs::read_to_string(town.config()).unwrap();
+    std::fs::write(town.config(), config.replace("jitter = \"0s\"", "jitter = \"10m\"")).unwrap();
+    town.platform.set_fault(Matcher::listings(), Fault::Hang, Times::Always);
+    let daemon = Daemon::spawn(town.command(&["poll", "fast/mairie"]), town.folder.path());
+    town.platform.wait_for(|records| !records.is_empty()).await;
+    let row = town.query("SELECT last_listed_at, next_poll_at FROM feeds").await.remove(0);
+    let asked = town.platform.requests()[0].at;
+    daemon.kill().await;
+    let [listed, next] = [&row[0], &row[1]].map(|text| text.parse::<Timestamp>().unwrap());
+    let pause = next.duration_since(listed);
+    assert!(listed <= asked && asked.duration_since(listed).as_secs() < 10, "{row:?}, asked at {asked}");
+    assert!(pause.as_mins() >= 60 && pause.as_secs() <= 70 * 60 + 60, "{row:?}");
+
+    town.platform.clear_faults();
+    let said = town.say(&["poll", "fast/mairie"]).await;
+    assert!(said.code == 0 && said.out.contains("may not be listed before"), "after a kill all the same: {said:?}");
+    assert_eq!(town.listings(), 1);
+    let row = town.query("SELECT outcome, finished_at IS NULL FROM polls").await;
+    assert_eq!(row, [["interrupted", "0"]]);
 }
