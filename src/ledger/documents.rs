@@ -1,26 +1,12 @@
 //! Table `documents`: from listing to keeping, one verb per edge of a document's state.
 
 use jiff::Timestamp;
+use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{QueryBuilder, Row as _};
 
 use super::{Ledger, LedgerError};
 use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
-
-/// Ids looked up or inserted by one statement.
-const CHUNK: usize = 500;
-/// Ids recorded by one piece of work, so that a huge listing does not keep other writers waiting.
-const SHARE: usize = 5_000;
-
-/// What recording a listing found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// Ids not known before.
-    pub new: u64,
-    /// Ids of documents held already (F4: counted, not asked for).
-    pub held: u64,
-}
 
 /// A place in the order of fetching: interruptions, row.
 pub type Cursor = (i64, i64);
@@ -107,91 +93,7 @@ pub struct Refusal {
     /// Bytes set aside: path relative to the state directory, and SHA-256.
     pub quarantine: Option<(String, String)>,
 }
-
-/// A document as `documents` shows it.
-#[derive(Clone, Debug, serde::Serialize)]
-#[expect(missing_docs, reason = "the columns of the ledger, as the contract names them")]
-pub struct DocumentRow {
-    pub feed: String,
-    pub remote_id: String,
-    pub state: String,
-    pub attempts: i64,
-    pub interruptions: i64,
-    pub listed_at: String,
-    pub requested_at: Option<String>,
-    pub stored_at: Option<String>,
-    pub released_at: Option<String>,
-    pub poll_id: Option<i64>,
-    pub size: Option<i64>,
-    pub sha256: Option<String>,
-    pub media_type: Option<String>,
-    pub archive_path: Option<String>,
-    pub name: Option<String>,
-    pub summary: Option<String>,
-    pub error: Option<String>,
-}
-
-/// Which documents a listing command wants.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Only those in this state.
-    pub state: Option<DocumentState>,
-    /// Only those listed or stored since then.
-    pub since: Option<Timestamp>,
-}
-
-/// Number of a feed's documents in one state.
-#[derive(Clone, Debug)]
-pub struct StateCount {
-    /// The feed.
-    pub feed: String,
-    /// The state.
-    pub state: DocumentState,
-    /// How many.
-    pub count: i64,
-}
-
 impl Ledger {
-    /// Records what a listing showed: new ids become `listed` (or `skipped`), known ones stay as they are.
-    ///
-    /// # Errors
-    /// When the ledger fails; what was recorded before stays.
-    pub async fn record_listing(
-        &self,
-        feed: &FeedName,
-        ids: &[String],
-        skip: bool,
-        now: Timestamp,
-    ) -> Result<Recorded, LedgerError> {
-        let mut total = Recorded::default();
-        let shares = if ids.is_empty() { vec![ids] } else { ids.chunks(SHARE).collect() };
-        let last = shares.len() - 1;
-        for (number, share) in shares.into_iter().enumerate() {
-            let (feed, share) = (feed.clone(), share.to_vec());
-            let state = if skip { DocumentState::Skipped } else { DocumentState::Listed };
-            let part = self
-                .write(move |c| {
-                    Box::pin(async move {
-                        let part = record(c, &feed, &share, state, &stamp(now)).await?;
-                        if number == last {
-                            sqlx::query(
-                                "UPDATE feeds SET first_listed_at = coalesce(first_listed_at, $1) WHERE feed = $2",
-                            )
-                            .bind(stamp(now))
-                            .bind(feed.as_str())
-                            .execute(c)
-                            .await?;
-                        }
-                        Ok(part)
-                    })
-                })
-                .await?;
-            total.new += part.new;
-            total.held += part.held;
-        }
-        Ok(total)
-    }
-
     /// Documents of `feed` that may be fetched at `now`, after `after`: those never interrupted first, else in the order
     /// they were listed. Those that this run has claimed are its own affair and not among them.
     ///
@@ -315,85 +217,6 @@ impl Ledger {
         self.write(move |c| Box::pin(async move { refuse(c, &refusal).await })).await
     }
 
-    /// Documents of the feeds that `wanted` accepts, oldest first, handed to `each` one by one.
-    ///
-    /// # Errors
-    /// When the ledger fails, or `each` does.
-    pub async fn documents<E: From<LedgerError>>(
-        &self,
-        feed: &str,
-        filter: &Filter,
-        mut each: impl FnMut(DocumentRow) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut after = 0;
-        loop {
-            let rows = self.page(feed, filter, after).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.get(17);
-            for row in &rows {
-                each(document(row))?;
-            }
-        }
-    }
-
-    /// One page: never a reader held open over the whole listing, which would pin the WAL.
-    async fn page(&self, feed: &str, filter: &Filter, after: i64) -> Result<Vec<SqliteRow>, LedgerError> {
-        sqlx::query(
-            "SELECT feed, remote_id, state, attempts, interruptions, listed_at, requested_at, stored_at, released_at,
-                    poll_id, size, sha256, media_type, archive_path, name, summary, error, id
-             FROM documents WHERE feed = $1 AND id > $2 AND ($3 IS NULL OR state = $3)
-                 AND ($4 IS NULL OR listed_at >= $4 OR stored_at >= $4)
-             ORDER BY id LIMIT 1000",
-        )
-        .bind(feed)
-        .bind(after)
-        .bind(filter.state.map(DocumentState::as_str))
-        .bind(filter.since.map(stamp))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))
-    }
-
-    /// Number of documents by feed and state.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn count_documents(&self) -> Result<Vec<StateCount>, LedgerError> {
-        let rows = sqlx::query("SELECT feed, state, count(*) FROM documents GROUP BY feed, state")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|error| self.error(error))?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| {
-                let state = row.get::<&str, _>(1).parse().ok()?;
-                Some(StateCount { feed: row.get(0), state, count: row.get(2) })
-            })
-            .collect())
-    }
-
-    /// The document `remote_id` of `feed`.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn document(
-        &self,
-        feed: &FeedName,
-        remote_id: &str,
-    ) -> Result<Option<(i64, DocumentRow, Option<String>)>, LedgerError> {
-        let row = sqlx::query(
-            "SELECT feed, remote_id, state, attempts, interruptions, listed_at, requested_at, stored_at, released_at,
-                    poll_id, size, sha256, media_type, archive_path, name, summary, error, id, quarantine_path
-             FROM documents WHERE feed = $1 AND remote_id = $2",
-        )
-        .bind(feed.as_str())
-        .bind(remote_id)
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
-        Ok(row.map(|row| (row.get(17), document(&row), row.get(18))))
-    }
-
     /// Makes a document eligible again, its tries forgotten; `stem` replaces the place of its copy where one is given
     /// (a held document downloaded again must not meet its first copy).
     ///
@@ -443,36 +266,6 @@ impl Ledger {
         })
         .await
     }
-}
-
-async fn record(
-    c: &mut SqliteConnection,
-    feed: &FeedName,
-    ids: &[String],
-    state: DocumentState,
-    now: &str,
-) -> Result<Recorded, sqlx::Error> {
-    let mut recorded = Recorded::default();
-    for chunk in ids.chunks(CHUNK) {
-        let mut lookup =
-            QueryBuilder::new("SELECT count(*) FROM documents WHERE state IN ('stored', 'delivered') AND feed = ");
-        lookup.push_bind(feed.as_str()).push(" AND remote_id IN (");
-        let mut list = lookup.separated(", ");
-        for id in chunk {
-            list.push_bind(id.as_str());
-        }
-        list.push_unseparated(")");
-        let held: i64 = lookup.build_query_scalar().fetch_one(&mut *c).await?;
-        recorded.held += held.unsigned_abs();
-
-        let mut insert = QueryBuilder::new("INSERT INTO documents (feed, remote_id, state, listed_at) ");
-        insert.push_values(chunk, |mut row, id| {
-            row.push_bind(feed.as_str()).push_bind(id.as_str()).push_bind(state.as_str()).push_bind(now);
-        });
-        insert.push(" ON CONFLICT (feed, remote_id) DO NOTHING");
-        recorded.new += insert.build().execute(&mut *c).await?.rows_affected();
-    }
-    Ok(recorded)
 }
 
 async fn store(c: &mut SqliteConnection, kept: &Kept, now: &str) -> Result<(), sqlx::Error> {
@@ -560,26 +353,4 @@ fn claimed(row: &SqliteRow) -> Option<Claimed> {
         interruptions: row.get(5),
         quarantine_sha256: row.get(6),
     })
-}
-
-fn document(row: &SqliteRow) -> DocumentRow {
-    DocumentRow {
-        feed: row.get(0),
-        remote_id: row.get(1),
-        state: row.get(2),
-        attempts: row.get(3),
-        interruptions: row.get(4),
-        listed_at: row.get(5),
-        requested_at: row.get(6),
-        stored_at: row.get(7),
-        released_at: row.get(8),
-        poll_id: row.get(9),
-        size: row.get(10),
-        sha256: row.get(11),
-        media_type: row.get(12),
-        archive_path: row.get(13),
-        name: row.get(14),
-        summary: row.get(15),
-        error: row.get(16),
-    }
 }
