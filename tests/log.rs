@@ -40,7 +40,7 @@ async fn every_line_is_an_event_with_its_time_level_name_and_sentence() {
     town.wait_value(DELIVERED, "5").await;
     daemon.wait_event("feed.recovered").await;
     daemon.signal("HUP");
-    daemon.wait_event("config.rejected").await;
+    daemon.wait_event("config.reloaded").await;
     assert_eq!(town.run(&["poll", "fast/mairie"]).await.status.code(), Some(0));
     daemon.signal("TERM");
     daemon.wait_event("daemon.stopping").await;
@@ -68,7 +68,7 @@ async fn every_line_is_an_event_with_its_time_level_name_and_sentence() {
         "document.gone",
         "delivery.done",
         "operator.command",
-        "config.rejected",
+        "config.reloaded",
     ] {
         assert!(seen.contains(event), "{event} is missing from {seen:?}");
     }

@@ -289,20 +289,19 @@ async fn store(c: &mut SqliteConnection, kept: &Kept, now: &str) -> Result<(), s
     for target in &kept.targets {
         sqlx::query(
             "INSERT INTO deliveries (feed, remote_id, target, state, created_at, next_try_at)
-             VALUES ($1, $2, $3, 'pending', $4, $4)
+             SELECT feed, remote_id, $1, 'pending', $2, $2 FROM documents WHERE id = $3
              ON CONFLICT (feed, remote_id, target) DO UPDATE SET state = 'pending', attempts = 0, error = NULL,
                  created_at = excluded.created_at, next_try_at = excluded.next_try_at",
         )
-        .bind(kept.feed.as_str())
-        .bind(&kept.remote_id)
         .bind(target)
         .bind(now)
+        .bind(kept.id)
         .execute(&mut *c)
         .await?;
     }
-    sqlx::query("UPDATE feeds SET last_document_at = $1 WHERE feed = $2")
+    sqlx::query("UPDATE feeds SET last_document_at = $1 WHERE feed = (SELECT feed FROM documents WHERE id = $2)")
         .bind(now)
-        .bind(kept.feed.as_str())
+        .bind(kept.id)
         .execute(c)
         .await?;
     Ok(())

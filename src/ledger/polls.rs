@@ -197,18 +197,12 @@ impl Ledger {
                     .bind(&run)
                     .execute(&mut *c)
                     .await?;
+                // Its documents keep its claim, which no later pass has: they are taken over, as in doubt.
                 sqlx::query(
-                    "UPDATE polls SET outcome = 'interrupted', finished_at = $1, error = 'the ledger failed'
-                     WHERE feed = $2 AND outcome IS NULL",
+                    "UPDATE polls SET outcome = 'interrupted', finished_at = $1, error = 'it broke off'
+                     WHERE run = $2 AND outcome IS NULL",
                 )
                 .bind(stamp(at))
-                .bind(feed.as_str())
-                .execute(&mut *c)
-                .await?;
-                sqlx::query(
-                    "UPDATE documents SET claimed_by = '' WHERE feed = $1 AND state = 'fetching' AND claimed_by = $2",
-                )
-                .bind(feed.as_str())
                 .bind(&run)
                 .execute(c)
                 .await?;
