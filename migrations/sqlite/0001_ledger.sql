@@ -91,6 +91,7 @@ CREATE TABLE documents (
     UNIQUE (feed, remote_id)
 );
 CREATE INDEX documents_state ON documents (feed, state, id);
+CREATE INDEX documents_listed ON documents (feed, id);
 -- Documents that may be fetched: those never interrupted first, so that one that hangs never keeps the others waiting.
 CREATE INDEX documents_queue ON documents (feed, interruptions, id) WHERE state IN ('listed', 'fetching', 'failed');
 
@@ -108,7 +109,9 @@ CREATE TABLE deliveries (
     UNIQUE (feed, remote_id, target),
     FOREIGN KEY (feed, remote_id) REFERENCES documents (feed, remote_id) ON UPDATE CASCADE
 );
-CREATE INDEX deliveries_open ON deliveries (target, next_try_at, id) WHERE state IN ('pending', 'failed');
+-- Those never tried go out in the order of storing, those that failed when their pause ends.
+CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE state = 'pending';
+CREATE INDEX deliveries_failed ON deliveries (target, next_try_at) WHERE state = 'failed';
 
 CREATE TABLE requests (
     id          INTEGER PRIMARY KEY,

@@ -16,6 +16,8 @@ use crate::ledger::{Action, DocumentRow, Due, LedgerError, Outcome, Request};
 use crate::log::event;
 use crate::poll::{Feed, Report, Summary};
 
+/// A document left the state in which the order was judged.
+const CHANGED: &str = "its state has just changed; look again";
 /// Feeds that a command starts per second: no burst, even by hand.
 const PER_SECOND: u64 = 10;
 
@@ -256,10 +258,10 @@ async fn retry(
     let Some((id, row, quarantine)) = house.ledger.document(feed, remote_id).await? else {
         return Ok(Err("the ledger knows no such document".to_owned()));
     };
-    if accept {
-        return self::accept(house, feed, remote_id, id, &row, quarantine).await;
-    }
     let Ok(state) = row.state.parse::<DocumentState>() else { return Ok(Err(format!("its state is {}", row.state))) };
+    if accept {
+        return self::accept(house, feed, remote_id, id, state, quarantine).await;
+    }
     match state {
         DocumentState::Failed
         | DocumentState::Abandoned
@@ -267,18 +269,23 @@ async fn retry(
         | DocumentState::Skipped
         | DocumentState::Gone
         | DocumentState::Dismissed => {
-            house.ledger.reopen(id, None).await?;
-            Ok(Ok(format!("was {state}; will be fetched")))
+            let reopened = house.ledger.reopen(id, state, None).await?;
+            Ok(unless_changed(reopened, format!("was {state}; will be fetched")))
         }
         DocumentState::Stored | DocumentState::Delivered if again => {
-            house.ledger.reopen(id, Some(second_stem(feed, &row, house))).await?;
-            Ok(Ok(format!("was {state}; will be downloaded again")))
+            let reopened = house.ledger.reopen(id, state, Some(second_stem(feed, &row, house))).await?;
+            Ok(unless_changed(reopened, format!("was {state}; will be downloaded again")))
         }
         DocumentState::Stored | DocumentState::Delivered => {
             Ok(Err(format!("is {state}: held already; `--again` downloads it once more, deliberately")))
         }
         DocumentState::Listed | DocumentState::Fetching => Ok(Err(format!("is {state}: will be fetched anyway"))),
     }
+}
+
+/// What was done, unless someone else has dealt with the document meanwhile.
+fn unless_changed(done: bool, what: String) -> Result<String, String> {
+    if done { Ok(what) } else { Err(CHANGED.to_owned()) }
 }
 
 /// A second copy must not meet the first: its stem bears the second of its making.
@@ -292,16 +299,18 @@ async fn accept(
     feed: &FeedName,
     remote_id: &str,
     id: i64,
-    row: &DocumentRow,
+    state: DocumentState,
     quarantine: Option<String>,
 ) -> Result<Result<String, String>, LedgerError> {
-    if matches!(row.state.as_str(), "stored" | "delivered") {
-        return Ok(Err(format!("is {}: held already", row.state)));
+    if matches!(state, DocumentState::Stored | DocumentState::Delivered) {
+        return Ok(Err(format!("is {state}: held already")));
     }
     let Some(path) = quarantine else {
         return Ok(Err("no bytes of it are set aside; `--accept` has nothing to take".to_owned()));
     };
-    house.ledger.reopen(id, None).await?;
+    if !house.ledger.reopen(id, state, None).await? {
+        return Ok(Err(CHANGED.to_owned()));
+    }
     let now = house.clock.now();
     let stem = layout::stem(feed, remote_id, now);
     let Some(claimed) = house.ledger.claim_document(id, &house.poller.run, stem, now).await? else {
@@ -328,8 +337,8 @@ async fn dismiss(
     };
     match row.state.as_str() {
         "abandoned" | "lost" => {
-            house.ledger.dismiss(id, format!("dismissed: {reason}")).await?;
-            Ok(Ok(format!("was {}; dismissed", row.state)))
+            let dismissed = house.ledger.dismiss(id, format!("dismissed: {reason}")).await?;
+            Ok(unless_changed(dismissed, format!("was {}; dismissed", row.state)))
         }
         state => Ok(Err(format!("is {state}: only abandoned and lost documents are dismissed"))),
     }

@@ -90,7 +90,7 @@ impl Courier {
     }
 
     fn settle(&self, pending: Pending, outcome: Result<PathBuf, String>, now: Timestamp) -> Settled {
-        let Pending { id, feed, remote_id, attempts, .. } = pending;
+        let Pending { id, created_at, feed, remote_id, attempts, .. } = pending;
         let target = self.target.name.as_str();
         let outcome = match outcome {
             Ok(path) => {
@@ -105,7 +105,7 @@ impl Courier {
                 Err((error, next))
             }
         };
-        Settled { id, feed, remote_id, outcome }
+        Settled { id, created_at, feed, remote_id, outcome }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Tables `feeds` and `documents` as people look at them.
 
 use jiff::Timestamp;
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use super::{Ledger, LedgerError, time};
 use crate::clock::stamp;
@@ -118,20 +118,7 @@ impl Ledger {
 
     /// One page: never a reader held open over the whole listing, which would pin the WAL.
     async fn page(&self, feed: &str, filter: &Filter, after: i64) -> Result<Vec<SqliteRow>, LedgerError> {
-        sqlx::query(
-            "SELECT feed, remote_id, state, attempts, interruptions, listed_at, requested_at, stored_at, released_at,
-                    poll_id, size, sha256, media_type, archive_path, name, summary, error, id
-             FROM documents WHERE feed = $1 AND id > $2 AND ($3 IS NULL OR state = $3)
-                 AND ($4 IS NULL OR listed_at >= $4 OR stored_at >= $4)
-             ORDER BY id LIMIT 1000",
-        )
-        .bind(feed)
-        .bind(after)
-        .bind(filter.state.map(DocumentState::as_str))
-        .bind(filter.since.map(stamp))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))
+        page(feed, filter, after).build().fetch_all(&self.readers).await.map_err(|error| self.error(error))
     }
 
     /// Number of documents by feed and state.
@@ -173,6 +160,24 @@ impl Ledger {
         .map_err(|error| self.error(error))?;
         Ok(row.map(|row| (row.get(17), document(&row), row.get(18))))
     }
+}
+
+/// A page follows the order of an index, with a state and without: nothing is sorted.
+pub(super) fn page(feed: &str, filter: &Filter, after: i64) -> QueryBuilder<Sqlite> {
+    let mut page = QueryBuilder::new(
+        "SELECT feed, remote_id, state, attempts, interruptions, listed_at, requested_at, stored_at, released_at,
+                poll_id, size, sha256, media_type, archive_path, name, summary, error, id
+         FROM documents WHERE feed = ",
+    );
+    page.push_bind(feed.to_owned()).push(" AND id > ").push_bind(after);
+    if let Some(state) = filter.state {
+        page.push(" AND state = ").push_bind(state.as_str());
+    }
+    if let Some(since) = filter.since.map(stamp) {
+        page.push(" AND (listed_at >= ").push_bind(since.clone()).push(" OR stored_at >= ").push_bind(since).push(")");
+    }
+    page.push(" ORDER BY id LIMIT 1000");
+    page
 }
 
 fn feed_row(row: &SqliteRow) -> Option<FeedRow> {

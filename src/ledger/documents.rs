@@ -8,6 +8,16 @@ use super::{Ledger, LedgerError};
 use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
 
+/// What [`Ledger::open_documents`] asks: along `documents_queue`.
+pub(super) const OPEN: &str = "SELECT id, remote_id, interruptions FROM documents
+     WHERE feed = $1 AND state IN ('listed', 'fetching', 'failed') AND (interruptions, id) > ($2, $3)
+         AND (state = 'listed' OR (state = 'failed' AND (next_try_at <= $4 OR next_try_at > $7))
+             OR (state = 'fetching' AND claimed_by <> $5))
+     ORDER BY interruptions, id LIMIT $6";
+/// What [`Ledger::claims`] asks: `CROSS JOIN` has SQLite look into each feed, not at each document.
+pub(super) const CLAIMS: &str = "SELECT id, documents.feed, remote_id, stem, attempts, interruptions, quarantine_sha256
+     FROM feeds CROSS JOIN documents ON documents.feed = feeds.feed WHERE state = 'fetching'";
+
 /// A place in the order of fetching: interruptions, row.
 pub type Cursor = (i64, i64);
 
@@ -95,7 +105,8 @@ pub struct Refusal {
 }
 impl Ledger {
     /// Documents of `feed` that may be fetched at `now`, after `after`: those never interrupted first, else in the order
-    /// they were listed. Those that this run has claimed are its own affair and not among them.
+    /// they were listed. Those that this run has claimed are its own affair and not among them. A next try after
+    /// `latest` was set by a clock that has been set back since: it is due.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -104,25 +115,21 @@ impl Ledger {
         feed: &FeedName,
         run: &str,
         now: Timestamp,
+        latest: Timestamp,
         after: Cursor,
         limit: u32,
     ) -> Result<Vec<Open>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT id, remote_id, interruptions FROM documents
-             WHERE feed = $1 AND state IN ('listed', 'fetching', 'failed') AND (interruptions, id) > ($2, $3)
-                 AND (state = 'listed' OR (state = 'failed' AND next_try_at <= $4)
-                     OR (state = 'fetching' AND claimed_by <> $5))
-             ORDER BY interruptions, id LIMIT $6",
-        )
-        .bind(feed.as_str())
-        .bind(after.0)
-        .bind(after.1)
-        .bind(stamp(now))
-        .bind(run)
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
+        let rows = sqlx::query(OPEN)
+            .bind(feed.as_str())
+            .bind(after.0)
+            .bind(after.1)
+            .bind(stamp(now))
+            .bind(run)
+            .bind(limit)
+            .bind(stamp(latest))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
         Ok(rows
             .iter()
             .map(|row| Open { id: row.get(0), remote_id: row.get(1), cursor: (row.get(2), row.get(0)) })
@@ -183,13 +190,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger fails.
     pub async fn claims(&self) -> Result<Vec<Claimed>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT id, documents.feed, remote_id, stem, attempts, interruptions, quarantine_sha256
-             FROM feeds JOIN documents ON documents.feed = feeds.feed WHERE state = 'fetching'",
-        )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
+        let rows = sqlx::query(CLAIMS).fetch_all(&self.readers).await.map_err(|error| self.error(error))?;
         Ok(rows.iter().filter_map(claimed).collect())
     }
 
@@ -217,23 +218,25 @@ impl Ledger {
         self.write(move |c| Box::pin(async move { refuse(c, &refusal).await })).await
     }
 
-    /// Makes a document eligible again, its tries forgotten; `stem` replaces the place of its copy where one is given
-    /// (a held document downloaded again must not meet its first copy).
+    /// Makes a document that is in state `seen` eligible again, its tries forgotten; `stem` replaces the place of its
+    /// copy where one is given (a held document downloaded again must not meet its first copy). Answers false, and
+    /// changes nothing, where the document has left that state or is being fetched.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn reopen(&self, id: i64, stem: Option<String>) -> Result<(), LedgerError> {
+    pub async fn reopen(&self, id: i64, seen: DocumentState, stem: Option<String>) -> Result<bool, LedgerError> {
         self.write(move |c| {
             Box::pin(async move {
-                sqlx::query(
+                let reopened = sqlx::query(
                     "UPDATE documents SET state = 'listed', attempts = 0, next_try_at = NULL, claimed_by = NULL,
-                         error = NULL, stem = coalesce($1, stem) WHERE id = $2 AND state <> 'fetching'",
+                         error = NULL, stem = coalesce($1, stem) WHERE id = $2 AND state = $3 AND state <> 'fetching'",
                 )
                 .bind(stem)
                 .bind(id)
+                .bind(seen.as_str())
                 .execute(c)
                 .await?;
-                Ok(())
+                Ok(reopened.rows_affected() > 0)
             })
         })
         .await
@@ -249,19 +252,23 @@ impl Ledger {
         self.refuse(refusal).await
     }
 
-    /// Closes an abandoned or lost document: it is no failure any more.
+    /// Closes an abandoned or lost document: it is no failure any more. Answers false, and changes nothing, where it is
+    /// neither any more.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn dismiss(&self, id: i64, reason: String) -> Result<(), LedgerError> {
+    pub async fn dismiss(&self, id: i64, reason: String) -> Result<bool, LedgerError> {
         self.write(move |c| {
             Box::pin(async move {
-                sqlx::query("UPDATE documents SET state = 'dismissed', error = $1 WHERE id = $2")
-                    .bind(reason)
-                    .bind(id)
-                    .execute(c)
-                    .await?;
-                Ok(())
+                let dismissed = sqlx::query(
+                    "UPDATE documents SET state = 'dismissed', error = $1
+                     WHERE id = $2 AND state IN ('abandoned', 'lost')",
+                )
+                .bind(reason)
+                .bind(id)
+                .execute(c)
+                .await?;
+                Ok(dismissed.rows_affected() > 0)
             })
         })
         .await

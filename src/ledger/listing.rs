@@ -1,8 +1,8 @@
 //! Table `documents`: what a listing showed.
 
 use jiff::Timestamp;
-use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::{Ledger, LedgerError};
 use crate::clock::stamp;
@@ -72,15 +72,7 @@ async fn record(
 ) -> Result<Recorded, sqlx::Error> {
     let mut recorded = Recorded::default();
     for chunk in ids.chunks(CHUNK) {
-        let mut lookup =
-            QueryBuilder::new("SELECT count(*) FROM documents WHERE state IN ('stored', 'delivered') AND feed = ");
-        lookup.push_bind(feed.as_str()).push(" AND remote_id IN (");
-        let mut list = lookup.separated(", ");
-        for id in chunk {
-            list.push_bind(id.as_str());
-        }
-        list.push_unseparated(")");
-        let held: i64 = lookup.build_query_scalar().fetch_one(&mut *c).await?;
+        let held: i64 = held(feed, chunk).build_query_scalar().fetch_one(&mut *c).await?;
         recorded.held += held.unsigned_abs();
 
         let mut insert = QueryBuilder::new("INSERT INTO documents (feed, remote_id, state, listed_at) ");
@@ -91,4 +83,17 @@ async fn record(
         recorded.new += insert.build().execute(&mut *c).await?.rows_affected();
     }
     Ok(recorded)
+}
+
+/// Counts those of `ids` that are held. `+state`: to be looked up by feed and id, not by walking all that is held.
+pub(super) fn held(feed: &FeedName, ids: &[String]) -> QueryBuilder<Sqlite> {
+    let mut lookup =
+        QueryBuilder::new("SELECT count(*) FROM documents WHERE +state IN ('stored', 'delivered') AND feed = ");
+    lookup.push_bind(feed.as_str().to_owned()).push(" AND remote_id IN (");
+    let mut list = lookup.separated(", ");
+    for id in ids {
+        list.push_bind(id.clone());
+    }
+    list.push_unseparated(")");
+    lookup
 }

@@ -17,6 +17,8 @@ mod open;
 mod polls;
 mod register;
 mod requests;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};

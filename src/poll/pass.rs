@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fetch::{Try, fetch};
 use super::tally::{Tally, Verdict};
-use super::{Claim, Feed, Poller};
+use super::{Claim, Feed, Poller, judgement};
 use crate::connector::Connector;
 use crate::intake::IntakeError;
 use crate::ledger::{Claimed, Cursor, LedgerError, Open};
@@ -114,7 +114,9 @@ impl Queue<'_> {
     async fn holds_more(&mut self, poller: &Poller, feed: &Feed) -> Result<bool, LedgerError> {
         if self.page.is_empty() && !self.exhausted {
             let now = poller.clock.now();
-            let page = poller.ledger.open_documents(&feed.name, &self.claim.token, now, self.cursor, PAGE).await?;
+            let latest = judgement::latest_try(now, feed.account.platform.cadence.interval());
+            let (token, cursor) = (&self.claim.token, self.cursor);
+            let page = poller.ledger.open_documents(&feed.name, token, now, latest, cursor, PAGE).await?;
             self.exhausted = page.len() < PAGE as usize;
             self.page.extend(page);
         }
