@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use crate::config::{Fast, Settings};
 use crate::feed::FeedName;
 use crate::http::verifier::{ServerVerifier, TrustError};
-use crate::ledger::{FeedIdentity, Ledger, LedgerError};
+use crate::ledger::{Conflict, FeedIdentity, Ledger, LedgerError};
 use crate::log::event;
 use crate::poll::{Account, Feed, Platform};
 use crate::schedule::{Cadence, Calendar, NoTimeLeft};
@@ -117,19 +117,19 @@ pub(super) async fn register(
     let unusable = settings.fast.iter().flat_map(|fast| &fast.unusable);
     let mut problems: Vec<(String, String)> =
         unusable.map(|account| (format!("fast/{}", account.name), account.problem.clone())).collect();
-    for (feed, origin, siren) in registration.conflicts {
-        catalog.remove(&feed);
+    for Conflict { feed, origin, siren } in registration.conflicts {
+        let account = feed.account_name().to_owned();
+        // All of it stays out: one feed under the wrong SIREN is a mistake in the account, not in the feed.
+        catalog.retain(|name, _| name.account_name() != account);
         let problem = format!(
             "{feed} belongs, in the ledger, to SIREN {siren} at {origin}: give the account a new name, so that what was \
              collected for the other stays apart"
         );
-        problems.push((feed.account_name().to_owned(), problem));
+        problems.push((account, problem));
     }
     ledger.retire_accounts(problems.iter().map(|(account, _)| account.clone()).collect()).await?;
-    for (account, problem) in problems {
-        if ledger.judge_account(&account, None, Some(problem.clone()), now).await? {
-            tracing::error!(event = event::ACCOUNT_UNUSABLE, account, "account {account} cannot work: {problem}");
-        }
+    for (account, problem) in ledger.bar_accounts(problems, now).await? {
+        tracing::error!(event = event::ACCOUNT_UNUSABLE, account, "account {account} cannot work: {problem}");
     }
     Ok(catalog)
 }

@@ -1,8 +1,7 @@
 //! Everything that works on one state directory, put together and taken apart.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 
 use tokio::sync::{Semaphore, watch};
 
@@ -118,7 +117,6 @@ impl House {
             room: Room::new(Arc::clone(&root), settings.state.reserve),
             connections: Arc::new(Semaphore::new(settings.http.connections)),
             stopping: stopped,
-            judged: Mutex::new(HashMap::new()),
         };
         let couriers = Couriers::new(root, ledger.clone(), Arc::clone(&clock), waiting);
         Ok(Self {

@@ -38,7 +38,7 @@ pub use error::LedgerError;
 pub use feeds::Due;
 pub use listing::Recorded;
 pub use polls::{ClaimTerms, HealthChange, Outcome, PollEnd};
-pub use register::{FeedIdentity, Registration};
+pub use register::{Conflict, FeedIdentity, Registration};
 pub use requests::{Request, RequestState};
 
 /// The ledger's file name in the state directory.

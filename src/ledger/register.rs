@@ -1,8 +1,10 @@
 //! Table `feeds`: the configured feeds are recognised, whatever they are called now.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use jiff::Timestamp;
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{QueryBuilder, Row as _};
 
 use super::{Ledger, LedgerError};
 use crate::clock::stamp;
@@ -24,11 +26,26 @@ pub struct FeedIdentity {
 pub struct Registration {
     /// Feeds that now have another name: old, new.
     pub renamed: Vec<(String, FeedName)>,
-    /// Feeds whose name belongs, in the ledger, to another origin or SIREN: the feed, and that origin and SIREN.
-    pub conflicts: Vec<(FeedName, String, String)>,
+    /// Accounts that stay out, with all their feeds: one of the names of each that are taken.
+    pub conflicts: Vec<Conflict>,
 }
+
+/// A feed whose name belongs, in the ledger, to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The feed.
+    pub feed: FeedName,
+    /// The other's platform.
+    pub origin: String,
+    /// The other's SIREN.
+    pub siren: String,
+}
+
+/// Feeds written by one statement.
+const CHUNK: usize = 500;
 impl Ledger {
     /// Registers the configured feeds: new ones are due at `now`, renamed ones keep their history, others are retired.
+    /// Only what differs is written.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -41,18 +58,81 @@ impl Ledger {
     /// # Errors
     /// When the ledger fails.
     pub async fn renames(&self, feeds: Vec<FeedIdentity>) -> Result<Vec<(String, FeedName)>, LedgerError> {
-        let rows = sqlx::query("SELECT origin, siren, kind, feed FROM feeds")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|error| self.error(error))?;
-        let known: std::collections::HashMap<(String, String, String), String> =
-            rows.into_iter().map(|row| ((row.get(0), row.get(1), row.get(2)), row.get(3))).collect();
+        let read = async { Book::read(&mut *self.readers.acquire().await?).await };
+        let book = read.await.map_err(|error| self.error(error))?;
         let renamed = feeds.into_iter().filter_map(|identity| {
-            let key = (identity.origin, identity.siren, identity.feed.kind().to_owned());
-            let old = known.get(&key).filter(|old| *old != identity.feed.as_str())?;
-            Some((old.clone(), identity.feed))
+            let old = book.name(&identity).filter(|old| *old != identity.feed.as_str())?.to_owned();
+            Some((old, identity.feed))
         });
         Ok(renamed.collect())
+    }
+}
+
+/// A feed as the ledger has it.
+struct Known {
+    account: String,
+    origin: String,
+    siren: String,
+    configured: bool,
+}
+
+/// All feeds the ledger has, by name and by what the platform calls them.
+#[derive(Default)]
+struct Book {
+    feeds: HashMap<String, Known>,
+    names: HashMap<(String, String, String), String>,
+}
+
+impl Book {
+    async fn read(c: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        let rows = sqlx::query("SELECT feed, account, origin, siren, kind, configured FROM feeds").fetch_all(c).await?;
+        let mut book = Self::default();
+        for row in rows {
+            let (feed, origin, siren): (String, String, String) = (row.get(0), row.get(2), row.get(3));
+            book.names.insert((origin.clone(), siren.clone(), row.get(4)), feed.clone());
+            let known = Known { account: row.get(1), origin, siren, configured: row.get(5) };
+            book.feeds.insert(feed, known);
+        }
+        Ok(book)
+    }
+
+    /// The name that the ledger has for this feed.
+    fn name(&self, identity: &FeedIdentity) -> Option<&str> {
+        let key = (identity.origin.clone(), identity.siren.clone(), identity.feed.kind().to_owned());
+        self.names.get(&key).map(String::as_str)
+    }
+
+    /// Accounts that want a name which belongs to another feed, unless that one moves to a new name itself. An account
+    /// with a conflict stays out with all its feeds, and then keeps the names it had from others: hence the rounds.
+    fn conflicts(&self, feeds: &[FeedIdentity]) -> BTreeMap<String, Conflict> {
+        let mut conflicts = BTreeMap::new();
+        loop {
+            let before = conflicts.len();
+            let takes_part = |identity: &&FeedIdentity| !conflicts.contains_key(identity.feed.account_name());
+            let moving: HashSet<&str> = feeds
+                .iter()
+                .filter(takes_part)
+                .filter_map(|identity| self.name(identity).filter(|old| *old != identity.feed.as_str()))
+                .collect();
+            let found: Vec<Conflict> = feeds
+                .iter()
+                .filter(takes_part)
+                .filter(|identity| !moving.contains(identity.feed.as_str()))
+                .filter_map(|identity| {
+                    let owner = self.feeds.get(identity.feed.as_str())?;
+                    let other = owner.origin != identity.origin || owner.siren != identity.siren;
+                    let Known { origin, siren, .. } = owner;
+                    let feed = identity.feed.clone();
+                    other.then(|| Conflict { feed, origin: origin.clone(), siren: siren.clone() })
+                })
+                .collect();
+            for conflict in found {
+                conflicts.entry(conflict.feed.account_name().to_owned()).or_insert(conflict);
+            }
+            if conflicts.len() == before {
+                return conflicts;
+            }
+        }
     }
 }
 
@@ -61,64 +141,41 @@ async fn register(
     feeds: &[FeedIdentity],
     now: Timestamp,
 ) -> Result<Registration, sqlx::Error> {
-    let mut outcome = Registration::default();
-    sqlx::query("UPDATE feeds SET configured = 0").execute(&mut *c).await?;
-    // Two steps, so that two accounts may exchange their names.
-    let mut moving = Vec::new();
-    for identity in feeds {
-        let known: Option<String> =
-            sqlx::query_scalar("SELECT feed FROM feeds WHERE origin = $1 AND siren = $2 AND kind = $3")
-                .bind(&identity.origin)
-                .bind(&identity.siren)
-                .bind(identity.feed.kind())
-                .fetch_optional(&mut *c)
-                .await?;
-        if let Some(old) = known.filter(|old| old != identity.feed.as_str()) {
-            rename(c, &old, &format!("{old}~"), identity.feed.account_name()).await?;
-            moving.push((old, identity));
-        }
+    let book = Book::read(c).await?;
+    let conflicts = book.conflicts(feeds);
+    let taken: Vec<&FeedIdentity> =
+        feeds.iter().filter(|identity| !conflicts.contains_key(identity.feed.account_name())).collect();
+    let renamed: Vec<(String, FeedName)> = taken
+        .iter()
+        .filter_map(|identity| Some((book.name(identity)?.to_owned(), identity.feed.clone())))
+        .filter(|(old, new)| old != new.as_str())
+        .collect();
+    // Those whose old name is wanted step aside first, so that accounts may exchange their names.
+    let wanted: HashSet<&str> = renamed.iter().map(|(_, new)| new.as_str()).collect();
+    for (old, _) in renamed.iter().filter(|(old, _)| wanted.contains(old.as_str())) {
+        rename(c, old, &aside(old), &book.feeds[old].account).await?;
     }
-    for identity in feeds {
-        let owner = sqlx::query("SELECT origin, siren FROM feeds WHERE feed = $1")
-            .bind(identity.feed.as_str())
-            .fetch_optional(&mut *c)
-            .await?;
-        let moved = moving.iter().find(|(_, to)| to.feed == identity.feed).map(|(old, _)| old.clone());
-        let taken = owner
-            .map(|row| (row.get::<String, _>(0), row.get::<String, _>(1)))
-            .filter(|(origin, siren)| *origin != identity.origin || *siren != identity.siren);
-        match (taken, moved) {
-            (Some((origin, siren)), moved) => {
-                if let Some(old) = moved {
-                    rename(c, &format!("{old}~"), &old, &account_of(&old)).await?;
-                }
-                outcome.conflicts.push((identity.feed.clone(), origin, siren));
-                continue;
-            }
-            (None, Some(old)) => {
-                rename(c, &format!("{old}~"), identity.feed.as_str(), identity.feed.account_name()).await?;
-                outcome.renamed.push((old, identity.feed.clone()));
-            }
-            (None, None) => {}
-        }
-        sqlx::query(
-            "INSERT INTO feeds (feed, account, origin, siren, kind, next_poll_at) VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (feed) DO UPDATE SET configured = 1",
-        )
-        .bind(identity.feed.as_str())
-        .bind(identity.feed.account_name())
-        .bind(&identity.origin)
-        .bind(&identity.siren)
-        .bind(identity.feed.kind())
-        .bind(stamp(now))
-        .execute(&mut *c)
-        .await?;
+    for (old, new) in &renamed {
+        let now_called = if wanted.contains(old.as_str()) { aside(old) } else { old.clone() };
+        rename(c, &now_called, new.as_str(), new.account_name()).await?;
     }
-    Ok(outcome)
+    let present: HashSet<&str> = taken.iter().filter_map(|identity| book.name(identity)).collect();
+    let turned = |configured: bool| -> Vec<&str> {
+        let turned = |name: &str, known: &Known| known.configured != configured && present.contains(name) == configured;
+        book.feeds.iter().filter(|(name, known)| turned(name, known)).map(|(name, _)| name.as_str()).collect()
+    };
+    let called: HashMap<&str, &str> = renamed.iter().map(|(old, new)| (old.as_str(), new.as_str())).collect();
+    let back: Vec<&str> = turned(true).into_iter().map(|name| called.get(name).copied().unwrap_or(name)).collect();
+    configure(c, &back, true).await?;
+    configure(c, &turned(false), false).await?;
+    let new: Vec<&FeedIdentity> = taken.into_iter().filter(|identity| book.name(identity).is_none()).collect();
+    insert(c, &new, now).await?;
+    Ok(Registration { renamed, conflicts: conflicts.into_values().collect() })
 }
 
-fn account_of(feed: &str) -> String {
-    feed.rsplit_once('/').map_or_else(|| feed.to_owned(), |(account, _)| account.to_owned())
+/// What a feed is called for a moment; no name of a configuration holds this sign.
+fn aside(feed: &str) -> String {
+    format!("{feed}~")
 }
 
 /// Renames a feed with all its rows; its documents' references cascade.
@@ -129,5 +186,32 @@ async fn rename(c: &mut SqliteConnection, old: &str, new: &str, account: &str) -
         .bind(old)
         .execute(c)
         .await?;
+    Ok(())
+}
+
+async fn configure(c: &mut SqliteConnection, feeds: &[&str], configured: bool) -> Result<(), sqlx::Error> {
+    for chunk in feeds.chunks(CHUNK) {
+        let mut update = QueryBuilder::new("UPDATE feeds SET configured = ");
+        update.push_bind(configured).push(" WHERE feed IN (");
+        let mut list = update.separated(", ");
+        for feed in chunk {
+            list.push_bind(*feed);
+        }
+        list.push_unseparated(")");
+        update.build().execute(&mut *c).await?;
+    }
+    Ok(())
+}
+
+async fn insert(c: &mut SqliteConnection, feeds: &[&FeedIdentity], now: Timestamp) -> Result<(), sqlx::Error> {
+    for chunk in feeds.chunks(CHUNK) {
+        let mut insert = QueryBuilder::new("INSERT INTO feeds (feed, account, origin, siren, kind, next_poll_at) ");
+        insert.push_values(chunk, |mut row, identity| {
+            let FeedIdentity { feed, origin, siren } = identity;
+            row.push_bind(feed.as_str()).push_bind(feed.account_name()).push_bind(origin).push_bind(siren);
+            row.push_bind(feed.kind()).push_bind(stamp(now));
+        });
+        insert.build().execute(&mut *c).await?;
+    }
     Ok(())
 }

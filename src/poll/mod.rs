@@ -10,9 +10,8 @@ mod pass;
 pub mod room;
 mod tally;
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -56,8 +55,6 @@ pub struct Poller {
     pub connections: Arc<Semaphore>,
     /// Turns true when the daemon stops: nothing new begins.
     pub stopping: watch::Receiver<bool>,
-    /// The state of each account's certificate as last recorded: what has not changed is not written again.
-    pub judged: Mutex<HashMap<String, u64>>,
 }
 
 /// A pass's hold on its feed, and on the documents it fetches: no two passes have the same.

@@ -2,6 +2,7 @@
 
 mod documents;
 mod plans;
+mod register;
 
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Row as _};

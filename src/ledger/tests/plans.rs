@@ -1,6 +1,6 @@
 //! What runs often, or over much, follows an index: it costs what it answers, not what the ledger holds.
 
-use super::super::{catalogue, deliveries, documents, listing};
+use super::super::{accounts, catalogue, deliveries, documents, listing};
 use super::*;
 
 #[tokio::test]
@@ -46,4 +46,10 @@ async fn a_batch_of_deliveries_is_taken_from_the_front() {
 async fn the_backlog_is_counted_among_what_waits() {
     let plan = Desk::new().await.plan(deliveries::BACKLOG).await;
     assert!(plan.contains("deliveries_pending") && plan.contains("deliveries_failed"), "{plan}");
+}
+
+#[tokio::test]
+async fn an_account_is_looked_up_among_feeds_by_its_name() {
+    let plan = Desk::new().await.plan(accounts::POLLED).await;
+    assert!(plan.contains("(feed>? AND feed<?)"), "{plan}");
 }
