@@ -256,3 +256,15 @@ async fn one_accounts_failure_stops_no_other() {
     ];
     assert_eq!(outcomes, expected);
 }
+
+#[tokio::test]
+async fn a_document_that_came_in_a_coding_not_asked_for_is_in_doubt_and_lost_if_it_is_then_no_longer_there() {
+    let town = Town::by_hand("", "", "").await;
+    town.put(1);
+    town.platform.set_fault(Matcher::download(1), Fault::GzipNonsense, Times::Once);
+    town.poll().await;
+    assert_eq!(town.about(1, "state, attempts, interruptions").await, "listed 0 1");
+    town.platform.remove(Kind::Acquittements, 1);
+    town.poll().await;
+    assert_eq!(town.state_of(1).await, "lost");
+}

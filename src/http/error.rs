@@ -27,7 +27,7 @@ pub enum HttpError {
         /// What is wrong with it.
         detail: String,
     },
-    /// The server refused us at the TLS level, by an alert.
+    /// The server refused us at the TLS level, by an alert in place of an answer.
     #[error("{host} refused the connection (TLS alert {alert:?})")]
     Refused {
         /// The host.
@@ -67,18 +67,22 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Tells what `error`, which met no whole answer, means.
-    pub(super) fn classify(host: &str, error: &reqwest::Error, bytes: u64) -> Self {
-        if let Some(refusal) = Self::from_tls(host, error) {
-            return refusal;
+    /// Tells what `error`, which came in place of an answer, means.
+    pub(super) fn classify(host: &str, error: &reqwest::Error) -> Self {
+        let unsent = error.is_connect() || error.is_builder();
+        match Self::from_tls(host, error) {
+            // In TLS 1.3 our certificate is refused after the handshake, when the request has left already. Any other alert
+            // as late as that may have cut off an answer.
+            Some(Self::Refused { alert, .. }) if !unsent && !is_about_certificates(alert) => Self::cut(host, error, 0),
+            Some(refusal) => refusal,
+            None if unsent => Self::Unreachable { host: host.to_owned(), detail: innermost(error) },
+            None => Self::cut(host, error, 0),
         }
-        let host = host.to_owned();
-        let detail = innermost(error);
-        if error.is_connect() || error.is_builder() {
-            Self::Unreachable { host, detail }
-        } else {
-            Self::Broken { host, bytes, detail }
-        }
+    }
+
+    /// What `error`, which came after `bytes` of a body, means: whatever it is, an answer had begun.
+    pub(super) fn cut(host: &str, error: &reqwest::Error, bytes: u64) -> Self {
+        Self::Broken { host: host.to_owned(), bytes, detail: innermost(error) }
     }
 
     /// Tells what an error of a connection without a request means.
@@ -105,6 +109,24 @@ impl HttpError {
     pub fn never_left(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
     }
+}
+
+/// Whether `alert` says something about our certificate (RFC 8446, §6.2). Servers of before TLS 1.3 may refuse one by
+/// `handshake_failure` as well (RFC 5246, §7.4.6), but only during the handshake, and for other reasons too.
+#[must_use]
+pub fn is_about_certificates(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::CertificateRequired
+    )
 }
 
 /// The cause of type `T` in the chain of `error`; an `io::Error` hides its own inside.
