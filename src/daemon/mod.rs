@@ -20,6 +20,8 @@ use std::time::Duration;
 
 pub use house::{House, HouseError};
 
+use tokio::time::timeout;
+
 use crate::clock::Clock;
 use crate::config::{Loaded, Settings};
 use crate::log::event;
@@ -29,6 +31,8 @@ use ticker::{Tick, Ticker};
 
 /// While running downloads are waited for, systemd is told this often that we are alive.
 const EXTEND_EVERY: Duration = Duration::from_secs(5);
+/// After a second signal nothing is waited for longer than this.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Reads the configuration anew.
 pub type Load = dyn Fn() -> Loaded + Send + Sync;
@@ -67,23 +71,36 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyh
     Ok(())
 }
 
-/// Nothing new begins; running downloads finish within their own limits; a second signal stops at once.
+/// Nothing new begins; running downloads finish within their own limits, deliveries within a few seconds; a second signal
+/// stops at once.
 async fn stop(house: Arc<House>, mut dispatcher: Dispatcher, mut signals: Signals) {
     let running = dispatcher.running();
     tracing::info!(event = event::DAEMON_STOPPING, running, "stopping: {running} polls finish first");
     supervisor::stopping();
     house.stop();
+    let drained = patiently(dispatcher.drain(), &mut signals).await;
+    let closed = drained && patiently(house.close(), &mut signals).await;
+    if !closed {
+        tracing::warn!(
+            event = event::DAEMON_STOPPING,
+            "second signal: stopping at once; what was running is taken up at the next start"
+        );
+        dispatcher.abort().await;
+        // Closing the ledger is a courtesy to whoever looks into it: the next start opens it as after a crash.
+        let _ = timeout(AT_ONCE, house.close()).await;
+    }
+}
+
+/// Waits for `work` and keeps systemd patient. Answers `false` where a second signal ends the wait.
+async fn patiently(work: impl Future<Output = ()>, signals: &mut Signals) -> bool {
+    tokio::pin!(work);
     loop {
         tokio::select! {
-            () = dispatcher.drain() => break,
+            () = &mut work => return true,
             () = tokio::time::sleep(EXTEND_EVERY) => supervisor::extend(),
             signal = signals.next() => if matches!(signal, Signal::Stop) {
-                tracing::warn!(event = event::DAEMON_STOPPING, "second signal: stopping at once; what was running is taken up at the next start");
-                dispatcher.abort().await;
-                break;
+                return false;
             },
         }
     }
-    drop(dispatcher);
-    house.close().await;
 }
