@@ -12,7 +12,7 @@ use super::House;
 use crate::archive::layout;
 use crate::config::Patterns;
 use crate::feed::{DocumentState, FeedName};
-use crate::ledger::{Action, DocumentRow, Due, LedgerError, Outcome, Request};
+use crate::ledger::{Action, DocumentRow, LedgerError, Outcome, Request};
 use crate::log::event;
 use crate::poll::{Feed, Report, Summary};
 
@@ -156,25 +156,42 @@ async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError
         let waits = due.planned <= now || due.resume_at.is_some_and(|at| at <= now);
         if !selectors.is_empty() || waits {
             let delay = Duration::from_millis(1000 * passes.len() as u64 / PER_SECOND);
-            passes.push(pass(house, feed, due, delay));
+            passes.push(pass(house, feed, delay));
         }
     }
     if passes.is_empty() && answer.text.is_empty() {
         answer.line("no feed is due; `vaguemestre plan` shows when each will be");
     }
     while let Some((feed, report)) = passes.next().await {
-        describe(&mut answer, &feed.name, report?);
+        match report? {
+            Some(report) => describe(&mut answer, &feed.name, report),
+            None => {
+                answer.line(&format!("{}: not polled: the daemon stops", feed.name));
+                answer.worsen(75);
+            }
+        }
     }
     Ok(answer)
 }
 
+/// One pass of `feed` after `delay`; no report where the daemon stops before it began.
 async fn pass<'a>(
     house: &'a House,
     feed: &'a Feed,
-    due: Due,
     delay: Duration,
-) -> (&'a Feed, Result<Report, LedgerError>) {
-    tokio::time::sleep(delay).await;
+) -> (&'a Feed, Result<Option<Report>, LedgerError>) {
+    let mut stopping = house.poller.stopping.clone();
+    tokio::select! {
+        biased;
+        _ = stopping.wait_for(|stopping| *stopping) => return (feed, Ok(None)),
+        () = tokio::time::sleep(delay) => {}
+    }
+    // Read now: while this waited for its turn, the dispatcher may have polled the feed.
+    let due = match house.ledger.feed(&feed.name).await {
+        Ok(Some(due)) => due,
+        Ok(None) => return (feed, Ok(Some(Report::Busy))),
+        Err(error) => return (feed, Err(error)),
+    };
     let token = house.poller.token();
     let report = match house.poller.poll(feed, &due, &token).await {
         // Not to be listed yet; documents that wait need no listing.
@@ -189,7 +206,9 @@ async fn pass<'a>(
         let (poller, name) = (Arc::clone(&house.poller), feed.name.clone());
         tokio::spawn(async move { poller.let_go(&name, &token).await });
     }
-    (feed, report)
+    // A pass for which no place came free before the stop was not begun either.
+    let begun = |report: Report| (report != Report::Busy || !*house.poller.stopping.borrow()).then_some(report);
+    (feed, report.map(begun))
 }
 
 fn describe(answer: &mut Answer, feed: &FeedName, report: Report) {

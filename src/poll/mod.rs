@@ -245,8 +245,9 @@ impl Poller {
     async fn connection(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
         let mut stopping = self.stopping.clone();
         tokio::select! {
-            permit = Arc::clone(&self.connections).acquire_owned() => permit.ok(),
+            biased;
             _ = stopping.wait_for(|stopping| *stopping) => None,
+            permit = Arc::clone(&self.connections).acquire_owned() => permit.ok(),
         }
     }
 
