@@ -6,8 +6,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::Town;
+use common::{Daemon, Town};
 use tokio::time::Instant;
+use vaguemestre::simulator::Call;
 use vaguemestre::simulator::keys::Standing;
 
 const ACCOUNTS: usize = 14;
@@ -39,4 +40,36 @@ async fn a_stop_does_not_wait_for_feeds_that_a_command_has_yet_to_poll_and_none_
     let told = String::from_utf8(said.stdout).unwrap();
     assert!(told.contains("not polled: the daemon stops"), "{told}");
     assert_eq!(said.status.code(), Some(75));
+}
+
+/// Waits until the daemon has said `words`.
+async fn wait_words(daemon: &Daemon, words: &str) {
+    while !daemon.log().iter().any(|line| line["message"].as_str().unwrap_or_default().contains(words)) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// That `FEEDS` feeds overdue after `since` were listed over the seconds that so many need.
+async fn is_spread(town: &Town, since: usize) {
+    town.platform.wait_for(|records| records.len() >= since + FEEDS).await;
+    let records = town.platform.requests();
+    let starts: Vec<_> = records[since..since + FEEDS].iter().map(|record| record.at).collect();
+    assert!(records.iter().all(|record| record.call == Some(Call::List)));
+    let first = starts.iter().min().unwrap();
+    let at_once = starts.iter().filter(|start| start.duration_since(*first).as_millis() < 1500).count();
+    assert!(at_once < FEEDS * 2 / 3, "{at_once} of {FEEDS} started at once: {starts:?}");
+}
+
+#[tokio::test]
+async fn what_is_overdue_when_the_ledger_works_again_is_spread() {
+    let town = many("6s").await;
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM feeds WHERE last_outcome = 'ok'", &FEEDS.to_string()).await;
+    let listed = town.platform.requests().len();
+    town.query("ALTER TABLE feeds RENAME TO feeds_elsewhere").await;
+    wait_words(&daemon, "nothing can be polled").await;
+    let due = "SELECT count(*) FROM feeds_elsewhere WHERE next_poll_at < strftime('%Y-%m-%dT%H:%M:%fZ')";
+    town.wait_value(due, &FEEDS.to_string()).await;
+    town.query("ALTER TABLE feeds_elsewhere RENAME TO feeds").await;
+    is_spread(&town, listed).await;
 }

@@ -28,6 +28,7 @@ pub(super) struct Dispatcher {
     /// The feeds that are being polled, by the task that does it; and what each task has claimed, for it may die.
     running: HashSet<FeedName>,
     tasks: HashMap<Id, (FeedName, String)>,
+    /// The last tick at which feeds could be polled; none where the ledger failed since, or the disk was low.
     last_tick: Option<(Timestamp, BootTime)>,
     out_of_room: bool,
     ledger_fails: bool,
@@ -72,37 +73,44 @@ impl Dispatcher {
     pub(super) async fn tick(&mut self) {
         match self.look().await {
             Ok(()) => self.ledger_fails = false,
-            Err(error) if !self.ledger_fails => {
-                self.ledger_fails = true;
-                tracing::error!(
-                    event = event::LEDGER_FAILED,
-                    kind = error.kind(),
-                    remedy = error.remedy(),
-                    "nothing can be polled: {error}"
-                );
+            Err(error) => {
+                self.last_tick = None;
+                if !std::mem::replace(&mut self.ledger_fails, true) {
+                    tracing::error!(
+                        event = event::LEDGER_FAILED,
+                        kind = error.kind(),
+                        remedy = error.remedy(),
+                        "nothing can be polled: {error}"
+                    );
+                }
             }
-            Err(_) => {}
         }
     }
 
     async fn look(&mut self) -> Result<(), LedgerError> {
         let (now, boot) = (self.house.clock.now(), self.house.clock.boot());
-        if self.time_was_out_of_joint(now, &boot) {
+        let has_room = self.has_room();
+        if self.out_of_room {
+            self.last_tick = None;
+        }
+        if has_room && self.time_was_out_of_joint(now, &boot) {
             self.spread(now).await?;
         }
-        self.last_tick = Some((now, boot));
         if self.house.ledger.requests_wait().await? {
             for request in self.house.ledger.take_requests().await? {
                 let house = Arc::clone(&self.house);
                 self.work.spawn(async move { operate::carry_out(&house, request).await });
             }
         }
-        if !self.has_room() || self.running.len() >= MOST {
-            return Ok(());
+        if has_room && self.running.len() < MOST {
+            let limit = u32::try_from(self.running.len() + 64).unwrap_or(u32::MAX);
+            for due in self.house.ledger.due(now, limit).await? {
+                self.start(due, now);
+            }
         }
-        let limit = u32::try_from(self.running.len() + 64).unwrap_or(u32::MAX);
-        for due in self.house.ledger.due(now, limit).await? {
-            self.start(due, now);
+        // Where running downloads may need all the room, what is overdue after a while is spread as after a stall.
+        if has_room {
+            self.last_tick = Some((now, boot));
         }
         Ok(())
     }
@@ -130,9 +138,9 @@ impl Dispatcher {
         self.tasks.insert(task.id(), (name, held));
     }
 
-    /// Whether the machine slept, or its clock was set, since the last tick.
+    /// Whether the machine slept, its clock was set, or nothing could be polled since the last tick.
     fn time_was_out_of_joint(&self, now: Timestamp, boot: &BootTime) -> bool {
-        let Some((wall, then)) = &self.last_tick else { return false };
+        let Some((wall, then)) = &self.last_tick else { return true };
         let passed = now.duration_since(*wall);
         let really = SignedDuration::try_from(boot.elapsed.saturating_sub(then.elapsed)).unwrap_or(passed);
         let drift = if boot.id == then.id && !boot.id.is_empty() { passed - really } else { SignedDuration::ZERO };
