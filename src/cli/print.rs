@@ -37,6 +37,12 @@ pub(super) fn error(error: &anyhow::Error) {
     }
 }
 
+/// Writes to standard error what goes on, beside the answer.
+#[expect(clippy::print_stderr, reason = "this is where commands speak to people")]
+pub(super) fn aside(text: &str) {
+    eprintln!("{text}");
+}
+
 /// Causes that only repeat the one before say nothing.
 fn dedup(causes: Vec<String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();

@@ -28,6 +28,8 @@ pub(super) struct Dispatcher {
     /// The feeds that are being polled, by the task that does it; and what each task has claimed, for it may die.
     running: HashSet<FeedName>,
     tasks: HashMap<Id, (FeedName, String)>,
+    /// The requests of commands that are being carried out, likewise.
+    requests: HashMap<Id, i64>,
     /// The last tick at which feeds could be polled; none where the ledger failed since, or the disk was low.
     last_tick: Option<(Timestamp, BootTime)>,
     out_of_room: bool,
@@ -41,6 +43,7 @@ impl Dispatcher {
             work: JoinSet::new(),
             running: HashSet::new(),
             tasks: HashMap::new(),
+            requests: HashMap::new(),
             last_tick: None,
             out_of_room: false,
             ledger_fails: false,
@@ -98,8 +101,9 @@ impl Dispatcher {
         }
         if self.house.ledger.requests_wait().await? {
             for request in self.house.ledger.take_requests().await? {
-                let house = Arc::clone(&self.house);
-                self.work.spawn(async move { operate::carry_out(&house, request).await });
+                let (house, id) = (Arc::clone(&self.house), request.id);
+                let task = self.work.spawn(async move { operate::carry_out(&house, request).await });
+                self.requests.insert(task.id(), id);
             }
         }
         if has_room && self.running.len() < MOST {
@@ -201,12 +205,25 @@ impl Dispatcher {
             Some(Err(error)) => (error.id(), Some(error)),
             None => std::future::pending().await,
         };
-        let task = self.tasks.remove(&id);
+        let (task, request) = (self.tasks.remove(&id), self.requests.remove(&id));
         if let Some((feed, _)) = &task {
             self.running.remove(feed);
         }
         if let Some(error) = death {
             tracing::error!(event = event::DAEMON_FAULT, %error, "a task died: this is a defect; its work is taken up again");
+            if let Some(request) = request {
+                let ledger = self.house.ledger.clone();
+                self.work.spawn(async move {
+                    let text = "the daemon broke off: this is a defect, see its log\n".to_owned();
+                    if let Err(error) = ledger.answer(request, text, 1).await {
+                        tracing::error!(
+                            event = event::LEDGER_FAILED,
+                            kind = error.kind(),
+                            "a command could not be answered: {error}"
+                        );
+                    }
+                });
+            }
             if let Some((feed, token)) = task {
                 let poller = Arc::clone(&self.house.poller);
                 self.work.spawn(async move { poller.let_go(&feed, &token).await });

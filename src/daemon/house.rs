@@ -13,7 +13,7 @@ use crate::intake::{self, Intake, IntakeError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::log::event;
 use crate::poll::{Poller, Room};
-use crate::state::{StateDirectory, StateError};
+use crate::state::{Role, StateDirectory, StateError};
 
 /// What keeps the house shut.
 #[derive(Debug, thiserror::Error)]
@@ -71,13 +71,13 @@ pub struct House {
 }
 
 impl House {
-    /// Takes the state directory, opens the ledger, registers the feeds, takes up what earlier runs left.
+    /// Takes the state directory as `role`, opens the ledger, registers the feeds, takes up what earlier runs left.
     ///
     /// # Errors
     /// What keeps it shut; nothing was changed that a later start would not do as well.
-    pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, HouseError> {
+    pub async fn open(settings: Settings, role: Role, clock: Arc<dyn Clock>) -> Result<Self, HouseError> {
         let now = clock.now();
-        let state = StateDirectory::hold(&settings.state.directory, now).await?;
+        let state = StateDirectory::hold(&settings.state.directory, role, now).await?;
         let root = Arc::new(state.path().to_owned());
         let ledger = Ledger::open(&root, now).await?;
         let interrupted = ledger.release_dead_claims(now).await?;

@@ -25,6 +25,7 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::config::{Loaded, Settings};
 use crate::log::event;
+use crate::state::Role;
 use dispatcher::Dispatcher;
 use signals::{Signal, Signals};
 use ticker::{Tick, Ticker};
@@ -43,7 +44,7 @@ pub type Load = dyn Fn() -> Loaded + Send + Sync;
 /// When the state directory or the ledger cannot be used, or the scheduler cannot be started.
 pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let house = Arc::new(House::open(settings, clock).await?);
+    let house = Arc::new(House::open(settings, Role::Daemon, clock).await?);
     let mut ticker = Ticker::start().await?;
     let mut dispatcher = Dispatcher::new(Arc::clone(&house));
     dispatcher.settle_in().await?;
