@@ -30,6 +30,7 @@ CREATE TABLE feeds (
     last_listed_boot_ms     INTEGER,
     next_poll_at            TEXT NOT NULL,
     resume_at               TEXT,               -- documents wait that need no listing
+    not_before              TEXT,               -- the platform asked not to be called before
     last_success_at         TEXT,
     last_document_at        TEXT,
     failing_since           TEXT,

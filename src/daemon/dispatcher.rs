@@ -58,16 +58,12 @@ impl Dispatcher {
         let plan = self.house.plan();
         let waiting = self.house.ledger.feeds_to_resume().await?;
         let (count, seed) = (waiting.len(), Seed(self.house.ledger.seed()));
-        for name in waiting {
-            if let Some(feed) = plan.catalog.get(&name) {
-                let at = if count <= 10 {
-                    now
-                } else {
-                    feed.account.platform.cadence.first(&seed, name.as_str(), now, count)
-                };
-                self.house.ledger.resume_feed(&name, at).await?;
-            }
-        }
+        let at = |name: FeedName| {
+            let cadence = &plan.catalog.get(&name)?.account.platform.cadence;
+            let at = if count <= 10 { now } else { cadence.first(&seed, name.as_str(), now, count) };
+            Some((name, at))
+        };
+        self.house.ledger.resume_feeds(waiting.into_iter().filter_map(at).collect()).await?;
         self.last_tick = Some((now, self.house.clock.boot()));
         Ok(())
     }
@@ -171,10 +167,9 @@ impl Dispatcher {
             .map(|due| {
                 let first = cadence.first(&seed, due.feed.as_str(), now, count);
                 let wait = last(&due).and_then(|last| cadence.wait_before_listing(&last, now, &boot));
-                let next = wait.map_or(first, |wait| {
-                    let first = first.checked_add(wait).unwrap_or(first);
-                    cadence.postponed(&seed, due.feed.as_str(), first)
-                });
+                let waited = wait.map_or(first, |wait| first.checked_add(wait).unwrap_or(first));
+                let asked = due.asked_to_wait(now).unwrap_or(now);
+                let next = cadence.postponed(&seed, due.feed.as_str(), waited.max(asked));
                 (due, next)
             })
             .collect();

@@ -1,6 +1,6 @@
 //! Table `feeds`: who is due, and plans.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -21,24 +21,45 @@ pub struct Due {
     pub last_listed: Option<(Timestamp, BootTime)>,
     /// Whether a listing was ever recorded whole.
     pub listed_before: bool,
+    /// The platform asked not to be called before.
+    pub not_before: Option<Timestamp>,
 }
+
+impl Due {
+    /// Until when the platform asked at `now` not to be called, if it did.
+    #[must_use]
+    pub fn asked_to_wait(&self, now: Timestamp) -> Option<Timestamp> {
+        self.not_before.filter(|until| *until > now && stamp(*until) <= longest_wait(now))
+    }
+}
+
+/// No platform is waited for longer: a time beyond it was written by a clock that has been set back since.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
+
+pub(super) fn longest_wait(now: Timestamp) -> String {
+    stamp(now.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX))
+}
+
+/// What [`Ledger::due`] asks, once a second: along the indexes of both times.
+pub(super) const DUE: &str = "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id,
+         last_listed_boot_ms, first_listed_at IS NOT NULL, not_before FROM feeds
+     WHERE (next_poll_at <= $1 OR resume_at <= $1) AND configured = 1 AND claimed_by IS NULL
+         AND (not_before IS NULL OR not_before <= $1 OR not_before > $3)
+     ORDER BY CASE WHEN resume_at < next_poll_at THEN resume_at ELSE next_poll_at END LIMIT $2";
 impl Ledger {
-    /// The feeds that are due at `now`, earliest first, at most `limit`, and not claimed.
+    /// The feeds that are due at `now`, earliest first, at most `limit`, and not claimed; not those whose platform asked
+    /// not to be called yet.
     ///
     /// # Errors
     /// When the ledger fails.
     pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Due>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id, last_listed_boot_ms,
-                    first_listed_at IS NOT NULL FROM feeds
-             WHERE (next_poll_at <= $1 OR resume_at <= $1) AND configured = 1 AND claimed_by IS NULL
-             ORDER BY CASE WHEN resume_at < next_poll_at THEN resume_at ELSE next_poll_at END LIMIT $2",
-        )
-        .bind(stamp(now))
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
+        let rows = sqlx::query(DUE)
+            .bind(stamp(now))
+            .bind(limit)
+            .bind(longest_wait(now))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
         Ok(rows.iter().filter_map(due).collect())
     }
 
@@ -49,7 +70,7 @@ impl Ledger {
     pub async fn feed(&self, feed: &FeedName) -> Result<Option<Due>, LedgerError> {
         let row = sqlx::query(
             "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id, last_listed_boot_ms,
-                    first_listed_at IS NOT NULL FROM feeds
+                    first_listed_at IS NOT NULL, not_before FROM feeds
              WHERE feed = $1 AND configured = 1 AND claimed_by IS NULL",
         )
         .bind(feed.as_str())
@@ -66,7 +87,7 @@ impl Ledger {
     pub async fn out_of_time(&self, now: Timestamp, plausible: Timestamp) -> Result<Vec<Due>, LedgerError> {
         let rows = sqlx::query(
             "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id, last_listed_boot_ms,
-                    first_listed_at IS NOT NULL FROM feeds
+                    first_listed_at IS NOT NULL, not_before FROM feeds
              WHERE (next_poll_at <= $1 OR next_poll_at > $2) AND configured = 1 AND claimed_by IS NULL",
         )
         .bind(stamp(now))
@@ -125,19 +146,20 @@ impl Ledger {
         .await
     }
 
-    /// Lets documents of `feed` be fetched at `at`, without a listing.
+    /// Lets documents of `feeds` be fetched at the time given with each, without a listing.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn resume_feed(&self, feed: &FeedName, at: Timestamp) -> Result<(), LedgerError> {
-        let feed = feed.clone();
+    pub async fn resume_feeds(&self, feeds: Vec<(FeedName, Timestamp)>) -> Result<(), LedgerError> {
         self.write(move |c| {
             Box::pin(async move {
-                sqlx::query("UPDATE feeds SET resume_at = $1 WHERE feed = $2")
-                    .bind(stamp(at))
-                    .bind(feed.as_str())
-                    .execute(c)
-                    .await?;
+                for (feed, at) in feeds {
+                    sqlx::query("UPDATE feeds SET resume_at = $1 WHERE feed = $2")
+                        .bind(stamp(at))
+                        .bind(feed.as_str())
+                        .execute(&mut *c)
+                        .await?;
+                }
                 Ok(())
             })
         })
@@ -194,5 +216,6 @@ fn due(row: &SqliteRow) -> Option<Due> {
         resume_at: time(row.get::<Option<&str>, _>(2)),
         last_listed: listed.map(|listed| (listed, boot)),
         listed_before: row.get::<i64, _>(6) != 0,
+        not_before: time(row.get::<Option<&str>, _>(7)),
     })
 }

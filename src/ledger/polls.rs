@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
+use super::feeds::longest_wait;
 use super::{Due, Ledger, LedgerError, time};
 use crate::clock::{BootTime, stamp};
 use crate::feed::FeedName;
@@ -124,7 +125,8 @@ impl Ledger {
         .await
     }
 
-    /// Claims a pass over documents that wait, without a listing. Answers the poll's id.
+    /// Claims a pass over documents that wait, without a listing. Answers the poll's id, or `None` where someone else
+    /// was faster or the platform asked not to be called yet.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -138,10 +140,13 @@ impl Ledger {
         self.write(move |c| {
             Box::pin(async move {
                 let claimed = sqlx::query(
-                    "UPDATE feeds SET claimed_by = $1, resume_at = NULL WHERE feed = $2 AND claimed_by IS NULL",
+                    "UPDATE feeds SET claimed_by = $1, resume_at = NULL WHERE feed = $2 AND claimed_by IS NULL
+                         AND (not_before IS NULL OR not_before <= $3 OR not_before > $4)",
                 )
                 .bind(&run)
                 .bind(feed.as_str())
+                .bind(stamp(now))
+                .bind(longest_wait(now))
                 .execute(&mut *c)
                 .await?;
                 begin_poll(c, claimed.rows_affected(), &feed, &run, now).await
@@ -272,7 +277,8 @@ async fn finish(c: &mut SqliteConnection, end: &PollEnd) -> Result<HealthChange,
     .await?;
     sqlx::query(
         "UPDATE feeds SET claimed_by = NULL, claimed_until = NULL, last_outcome = $1, last_error = $2,
-             resume_at = coalesce($3, resume_at), next_poll_at = CASE WHEN $4 > next_poll_at THEN $4 ELSE next_poll_at END
+             resume_at = coalesce($3, resume_at), not_before = coalesce($4, not_before),
+             next_poll_at = CASE WHEN $4 > next_poll_at THEN $4 ELSE next_poll_at END
          WHERE feed = $5",
     )
     .bind(end.outcome.as_str())

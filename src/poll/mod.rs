@@ -127,9 +127,12 @@ impl Poller {
             Ok(way) => way,
             Err(problem) => {
                 // No request leaves: the next look is at the next due time, and the last listing stays what it was.
-                let next = platform.cadence.next(&seed, name, due.planned, self.clock.now());
+                if due.planned <= self.clock.now() {
+                    let next = platform.cadence.next(&seed, name, due.planned, self.clock.now());
+                    self.ledger.plan_anew(vec![(due.clone(), next)]).await?;
+                }
                 let Some(claim) = self.claim_resumption(feed, token).await? else { return Ok(Report::Busy) };
-                return self.end(feed, &claim, Verdict::failed(problem, Some(next)), Seen::default()).await;
+                return self.end(feed, &claim, Verdict::failed(problem, None), Seen::default()).await;
             }
         };
         if let Some(until) = self.postpone(feed, due).await? {
@@ -205,13 +208,15 @@ impl Poller {
         }
     }
 
-    /// F1, F2 and the full hour, judged at the last moment; where they forbid it, the feed is planned anew.
+    /// F1, F2, the full hour and what the platform asked for, judged at the last moment; where they forbid it, the feed
+    /// is planned anew.
     async fn postpone(&self, feed: &Feed, due: &Due) -> Result<Option<Timestamp>, LedgerError> {
         let cadence = &feed.account.platform.cadence;
         let (now, boot) = (self.clock.now(), self.clock.boot());
         let seed = Seed(self.ledger.seed());
         let last = due.last_listed.clone().map(|(wall, boot)| LastListing { wall, boot });
         let wait = last.as_ref().and_then(|last| cadence.wait_before_listing(last, now, &boot));
+        let asked = due.asked_to_wait(now);
         let until = match wait {
             Some(wait) => {
                 if let Some(corrected) = last.as_ref().and_then(|last| last.corrected(now, &boot)) {
@@ -223,9 +228,10 @@ impl Poller {
                 let planned = now.saturating_add(wait).and_then(|t| t.checked_sub(interval)).unwrap_or(now);
                 cadence.next(&seed, feed.name.as_str(), planned, planned)
             }
-            None if cadence.calendar().listing_hold(now).is_some() => cadence.postponed(&seed, feed.name.as_str(), now),
-            None => return Ok(None),
+            None if asked.is_none() && cadence.calendar().listing_hold(now).is_none() => return Ok(None),
+            None => now,
         };
+        let until = cadence.postponed(&seed, feed.name.as_str(), until.max(asked.unwrap_or(now)));
         // A look ahead of its time (an operator's) leaves the plan as it is.
         if due.planned <= now {
             self.ledger.plan_anew(vec![(due.clone(), until)]).await?;

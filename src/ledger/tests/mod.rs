@@ -1,6 +1,7 @@
 //! What the ledger promises to the rest of the house.
 
 mod documents;
+mod feeds;
 mod plans;
 mod register;
 

@@ -1,6 +1,6 @@
 //! What runs often, or over much, follows an index: it costs what it answers, not what the ledger holds.
 
-use super::super::{accounts, catalogue, deliveries, documents, listing};
+use super::super::{accounts, catalogue, deliveries, documents, feeds, listing};
 use super::*;
 
 #[tokio::test]
@@ -52,4 +52,10 @@ async fn the_backlog_is_counted_among_what_waits() {
 async fn an_account_is_looked_up_among_feeds_by_its_name() {
     let plan = Desk::new().await.plan(accounts::POLLED).await;
     assert!(plan.contains("(feed>? AND feed<?)"), "{plan}");
+}
+
+#[tokio::test]
+async fn feeds_that_are_due_are_found_by_their_times() {
+    let plan = Desk::new().await.plan(feeds::DUE).await;
+    assert!(plan.contains("feeds_next (next_poll_at<?)") && plan.contains("feeds_resume (resume_at<?)"), "{plan}");
 }
