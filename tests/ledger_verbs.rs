@@ -4,10 +4,10 @@
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use vaguemestre::clock::BootTime;
-use vaguemestre::feed::FeedName;
+use vaguemestre::feed::{DocumentState, FeedName};
 use vaguemestre::ledger::{
-    CertificateFacts, ClaimTerms, Condition, FeedIdentity, HealthChange, Kept, Ledger, LedgerError, Outcome, PollEnd,
-    Refusal, RequestState, Settled,
+    CertificateFacts, ClaimTerms, Condition, Conflict, FeedIdentity, HealthChange, Kept, Ledger, LedgerError, Outcome,
+    PollEnd, Refusal, RequestState, Settled,
 };
 
 const FEED: &str = "fast/mairie/chorus";
@@ -63,7 +63,8 @@ impl Shelf {
     async fn listed(&self) -> Vec<i64> {
         let ids: Vec<String> = ["1", "2", "3"].map(str::to_owned).into();
         self.ledger.record_listing(&feed(FEED), &ids, false, self.now).await.unwrap();
-        let open = self.ledger.open_documents(&feed(FEED), RUN, self.now, (-1, -1), 10).await.unwrap();
+        let latest = self.now + SignedDuration::from_hours(12);
+        let open = self.ledger.open_documents(&feed(FEED), RUN, self.now, latest, (-1, -1), 10).await.unwrap();
         open.into_iter().map(|open| open.id).collect()
     }
 }
@@ -107,7 +108,8 @@ async fn two_accounts_may_exchange_their_names_and_keep_their_documents() {
 async fn a_name_that_belongs_to_another_siren_is_a_conflict_and_changes_nothing() {
     let shelf = Shelf::new().await;
     let registration = shelf.ledger.register(vec![identity(FEED, "999")], shelf.now).await.unwrap();
-    assert_eq!(registration.conflicts, [(feed(FEED), "https://localhost".to_owned(), "111".to_owned())]);
+    let (origin, siren) = ("https://localhost".to_owned(), "111".to_owned());
+    assert_eq!(registration.conflicts, [Conflict { feed: feed(FEED), origin, siren }]);
     assert!(!shelf.ledger.feeds().await.unwrap()[0].configured);
 }
 
@@ -168,7 +170,13 @@ async fn a_document_is_delivered_when_every_target_that_still_exists_has_it() {
         ["stored", "stored", "delivered"]
     );
     let due = shelf.ledger.deliveries_due("a", shelf.now, 10).await.unwrap();
-    let settled = |outcome| Settled { id: due[0].id, feed: feed(FEED), remote_id: "1".to_owned(), outcome };
+    let settled = |outcome| Settled {
+        id: due[0].id,
+        created_at: due[0].created_at.clone(),
+        feed: feed(FEED),
+        remote_id: "1".to_owned(),
+        outcome,
+    };
     let later = shelf.now + SignedDuration::from_mins(5);
     shelf.ledger.settle_deliveries(vec![settled(Err(("no room".to_owned(), later)))], shelf.now).await.unwrap();
     assert!(shelf.ledger.deliveries_due("a", shelf.now, 10).await.unwrap().is_empty());
@@ -193,7 +201,7 @@ async fn a_claim_of_a_dead_run_is_taken_over_and_counts_as_an_interruption() {
     let refusal = Refusal { id, condition: Condition::Abandoned, in_doubt: true, error: None, quarantine: None };
     shelf.ledger.refuse(refusal).await.unwrap();
     assert!(claim("run-3").await.is_none());
-    shelf.ledger.reopen(id, None).await.unwrap();
+    assert!(shelf.ledger.reopen(id, DocumentState::Abandoned, None).await.unwrap());
     assert_eq!(claim("run-3").await.unwrap().attempts, 0);
 }
 

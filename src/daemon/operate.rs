@@ -370,9 +370,8 @@ async fn dismiss(
 pub async fn obey_alone(house: &Arc<House>, order: &Order, actor: &str) -> Result<Answer, LedgerError> {
     // What a run that died left needs no listing: the daemon takes it up at its start, and so do we.
     let now = house.clock.now();
-    for feed in house.ledger.feeds_to_resume().await? {
-        house.ledger.resume_feed(&feed, now).await?;
-    }
+    let left = house.ledger.feeds_to_resume().await?;
+    house.ledger.resume_feeds(left.into_iter().map(|feed| (feed, now)).collect()).await?;
     let answer = obey(house, order, actor).await?;
     house.deliver_once().await?;
     Ok(answer)
