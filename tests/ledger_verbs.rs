@@ -215,7 +215,8 @@ async fn problems_of_accounts_are_news_once_and_go_with_the_account() {
     assert!(!ledger.judge_account("fast/mairie", Some(facts.clone()), problem("expired"), now).await.unwrap());
     assert!(!ledger.judge_account("fast/mairie", None, None, now).await.unwrap());
     assert_eq!(ledger.accounts().await.unwrap()["fast/mairie"].certificate, Some(facts), "facts outlive a failed look");
-    ledger.judge_account("fast/gone", None, problem("no file"), now).await.unwrap();
+    let barred = vec![("fast/gone".to_owned(), "no file".to_owned())];
+    assert_eq!(ledger.bar_accounts(barred.clone(), now).await.unwrap(), barred);
     ledger.retire_accounts(vec!["fast/gone".to_owned()]).await.unwrap();
     assert_eq!(ledger.accounts().await.unwrap().len(), 2);
     ledger.retire_accounts(Vec::new()).await.unwrap();
