@@ -1,6 +1,6 @@
 //! Handshakes: the client's certificate is presented, and a server of an unknown authority is called by its issuer's
 //! name, since it is most often a proxy that opens TLS.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking; the exemption does not reach helpers")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking; the exemption does not reach helpers")]
 
 use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
@@ -18,7 +18,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::SecretString;
 use tempfile::TempDir;
-use vaguemestre::connector::ConnectorError;
+use vaguemestre::connector::{Cause, ConnectorError};
 use vaguemestre::http::verifier::{ServerVerifier, TrustError, UnknownServerIssuer, server_issuer};
 use vaguemestre::http::{Client, HttpError, Route};
 use vaguemestre::identity::Identity;
@@ -133,18 +133,22 @@ fn additional_authorities_that_cannot_be_used_say_why() {
     }
 }
 
-/// A client of `https://localhost:port`, which trusts the fixtures' authority.
-fn client(port: u16, proxy: Option<String>) -> Client {
-    let verifier = ServerVerifier::new(Some(&fixture("ca.pem"))).unwrap();
-    let route = Route {
+fn route(port: u16, proxy: Option<String>) -> Route {
+    Route {
         origin: format!("https://localhost:{port}"),
         loopback: proxy.is_none(),
         proxy,
         no_proxy: Vec::new(),
         timeout: Duration::from_secs(10),
         keep_alive: 1,
-    };
-    Client::new(identity("modern.p12", "motdepasse").client_config(verifier).unwrap(), &route).unwrap()
+    }
+}
+
+/// A client of `https://localhost:port`, which trusts the fixtures' authority.
+fn client(port: u16, proxy: Option<String>) -> Client {
+    let verifier = ServerVerifier::new(Some(&fixture("ca.pem"))).unwrap();
+    let tls = identity("modern.p12", "motdepasse").client_config(verifier).unwrap();
+    Client::new(tls, &route(port, proxy)).unwrap()
 }
 
 /// Answers one request with the start of a document of `bytes`, then with the alert that nonsense from the client causes.
@@ -189,4 +193,41 @@ async fn an_alert_in_the_middle_of_a_document_is_a_broken_transfer_and_no_refusa
     assert!(matches!(error, HttpError::Broken { bytes: 3, .. }), "{error:?}");
     assert!(error.to_string().contains("BadRecordMac"), "{error}");
     assert_eq!(ConnectorError::from(error).kind(), "broken");
+}
+
+/// A proxy that answers each CONNECT with `line`, on its own.
+fn proxy(line: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            assert!(socket.read(&mut [0; 4096]).unwrap() > 0);
+            socket.write_all(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n").as_bytes()).unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_proxy_that_makes_no_way_is_named_and_not_the_network() {
+    let verifier = ServerVerifier::new(Some(&fixture("ca.pem"))).unwrap();
+    for (line, words) in
+        [("407 Proxy Authentication Required", "authorization required"), ("403 Forbidden", "unsuccess")]
+    {
+        let proxy = proxy(line);
+        let error = client(443, Some(proxy.clone())).get("https://localhost:443/x", "*/*").await.unwrap_err();
+        assert!(matches!(error, HttpError::Proxy { .. }) && !error.never_left(), "{error:?}");
+        assert!(error.to_string().contains(words), "{error}");
+        let ConnectorError::Access(access) = error.into() else { panic!("no error of access") };
+        assert_eq!(access.cause, Cause::Proxy);
+        assert!(access.to_string().starts_with("the proxy refuses ("), "{access}");
+
+        let tls = identity("modern.p12", "motdepasse").client_config(verifier.clone()).unwrap();
+        let error = vaguemestre::http::handshake::shake_hands(tls, &route(443, Some(proxy))).await.unwrap_err();
+        assert!(matches!(error, HttpError::Proxy { .. }) && error.to_string().contains(line), "{error}");
+    }
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = client(443, Some(format!("http://{nobody}"))).get("https://localhost:443/x", "*/*").await.unwrap_err();
+    assert!(matches!(error, HttpError::Unreachable { .. }), "a proxy that is not there is the network's: {error:?}");
 }

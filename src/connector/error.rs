@@ -81,6 +81,7 @@ impl From<HttpError> for ConnectorError {
         let detail = error.to_string();
         match error {
             HttpError::Unreachable { .. } => Access::new(Cause::Network, detail).into(),
+            HttpError::Proxy { .. } => Access::new(Cause::Proxy, detail).into(),
             HttpError::UntrustedServer { issuer: Some(issuer), .. } => {
                 Access::new(Cause::Inspection { issuer }, detail).into()
             }
@@ -124,7 +125,7 @@ pub enum Cause {
     },
     /// The server's certificate is not valid.
     ServerCertificate,
-    /// Something in between asks for a login.
+    /// The proxy makes no way through, or asks for a login.
     Proxy,
     /// No connection.
     Network,
@@ -213,7 +214,11 @@ impl Cause {
                  your own, name it in ca_certificate"
             ),
             Self::ServerCertificate => "check this machine's clock and its package ca-certificates".into(),
-            Self::Proxy => "check [http] proxy; a proxy that asks for a password is not supported".into(),
+            Self::Proxy => {
+                "check [http] proxy, and that it lets this machine reach that host; a proxy that asks for a \
+                            password is not supported"
+                    .into()
+            }
             Self::Network => {
                 "check the network, the name server, the firewall (port 443 outwards) and [http] proxy of this machine"
                     .into()

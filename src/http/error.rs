@@ -6,6 +6,9 @@ use rustls::AlertDescription;
 
 use super::verifier;
 
+/// How the HTTP client begins what it says of a proxy.
+const TUNNEL_ERROR: &str = "tunnel error: ";
+
 /// A request that brought no whole answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -34,6 +37,14 @@ pub enum HttpError {
         host: String,
         /// The alert (RFC 8446, §6.2).
         alert: AlertDescription,
+    },
+    /// The proxy made no way through: the request has not left.
+    #[error("the proxy makes no way to {host}: {detail}")]
+    Proxy {
+        /// The host beyond it.
+        host: String,
+        /// What it says.
+        detail: String,
     },
     /// Nothing came within the time limit.
     #[error("{host} did not answer within {seconds} s")]
@@ -75,6 +86,10 @@ impl HttpError {
             // as late as that may have cut off an answer.
             Some(Self::Refused { alert, .. }) if !unsent && !is_about_certificates(alert) => Self::cut(host, error, 0),
             Some(refusal) => refusal,
+            None if unsent && refused_by_proxy(error) => {
+                let detail = innermost(error).trim_start_matches(TUNNEL_ERROR).to_owned();
+                Self::Proxy { host: host.to_owned(), detail }
+            }
             None if unsent => Self::Unreachable { host: host.to_owned(), detail: innermost(error) },
             None => Self::cut(host, error, 0),
         }
@@ -104,7 +119,7 @@ impl HttpError {
         }
     }
 
-    /// Whether the request never left, so that giving it again asks nothing twice.
+    /// Whether no connection could be made, so that giving the request again asks nothing twice, and may help.
     #[must_use]
     pub fn never_left(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
@@ -145,6 +160,19 @@ fn find<'e, T: std::error::Error + 'static>(error: &'e (dyn std::error::Error + 
         next = error.source();
     }
     None
+}
+
+/// Whether a proxy answered, and not with a tunnel. The HTTP client keeps the type of that error to itself: its words tell,
+/// and a test sees to it that they stay. A proxy that is not there at all is another matter.
+fn refused_by_proxy(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if cause.to_string().starts_with(TUNNEL_ERROR) {
+            return cause.source().is_none();
+        }
+        next = cause.source();
+    }
+    false
 }
 
 /// The last cause says what happened; those before it only that a request failed.
