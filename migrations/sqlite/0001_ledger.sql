@@ -71,6 +71,7 @@ CREATE TABLE documents (
                                                    'abandoned', 'gone', 'lost', 'dismissed')),
     attempts        INTEGER NOT NULL DEFAULT 0,
     interruptions   INTEGER NOT NULL DEFAULT 0,
+    setbacks        INTEGER NOT NULL DEFAULT 0,     -- tries that did not keep it, counted or not: its place in the queue
     listed_at       TEXT NOT NULL,
     requested_at    TEXT,
     stored_at       TEXT,
@@ -93,8 +94,8 @@ CREATE TABLE documents (
 );
 CREATE INDEX documents_state ON documents (feed, state, id);
 CREATE INDEX documents_listed ON documents (feed, id);
--- Documents that may be fetched: those never interrupted first, so that one that hangs never keeps the others waiting.
-CREATE INDEX documents_queue ON documents (feed, interruptions, id) WHERE state IN ('listed', 'fetching', 'failed');
+-- Documents that may be fetched: those without a setback first, so that one that never comes keeps no other waiting.
+CREATE INDEX documents_queue ON documents (feed, setbacks, id) WHERE state IN ('listed', 'fetching', 'failed');
 
 CREATE TABLE deliveries (
     id              INTEGER PRIMARY KEY,    -- grows in the order of storing

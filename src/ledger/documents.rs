@@ -9,16 +9,16 @@ use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
 
 /// What [`Ledger::open_documents`] asks: along `documents_queue`.
-pub(super) const OPEN: &str = "SELECT id, remote_id, interruptions FROM documents
-     WHERE feed = $1 AND state IN ('listed', 'fetching', 'failed') AND (interruptions, id) > ($2, $3)
+pub(super) const OPEN: &str = "SELECT id, remote_id, setbacks FROM documents
+     WHERE feed = $1 AND state IN ('listed', 'fetching', 'failed') AND (setbacks, id) > ($2, $3)
          AND (state = 'listed' OR (state = 'failed' AND (next_try_at <= $4 OR next_try_at > $7))
              OR (state = 'fetching' AND claimed_by <> $5))
-     ORDER BY interruptions, id LIMIT $6";
+     ORDER BY setbacks, id LIMIT $6";
 /// What [`Ledger::claims`] asks: `CROSS JOIN` has SQLite look into each feed, not at each document.
 pub(super) const CLAIMS: &str = "SELECT id, documents.feed, remote_id, stem, attempts, interruptions, quarantine_sha256
      FROM feeds CROSS JOIN documents ON documents.feed = feeds.feed WHERE state = 'fetching'";
 
-/// A place in the order of fetching: interruptions, row.
+/// A place in the order of fetching: setbacks, row.
 pub type Cursor = (i64, i64);
 
 /// A document that may be fetched.
@@ -104,7 +104,7 @@ pub struct Refusal {
     pub quarantine: Option<(String, String)>,
 }
 impl Ledger {
-    /// Documents of `feed` that may be fetched at `now`, after `after`: those never interrupted first, else in the order
+    /// Documents of `feed` that may be fetched at `now`, after `after`: those without a setback first, else in the order
     /// they were listed. Those that this run has claimed are its own affair and not among them. A next try after
     /// `latest` was set by a clock that has been set back since: it is due.
     ///
@@ -153,6 +153,7 @@ impl Ledger {
             Box::pin(async move {
                 let row = sqlx::query(
                     "UPDATE documents SET interruptions = interruptions + CASE state WHEN 'fetching' THEN 1 ELSE 0 END,
+                         setbacks = setbacks + CASE state WHEN 'fetching' THEN 1 ELSE 0 END,
                          state = 'fetching', claimed_by = $1, requested_at = $2, stem = coalesce(stem, $3)
                      WHERE id = $4 AND (state IN ('listed', 'failed') OR (state = 'fetching' AND claimed_by <> $1))
                      RETURNING id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256",
@@ -332,7 +333,7 @@ async fn refuse(c: &mut SqliteConnection, refusal: &Refusal) -> Result<(), sqlx:
                      THEN 'stored' ELSE 'delivered' END
                  ELSE coalesce($1, CASE WHEN attempts > 0 THEN 'failed' ELSE 'listed' END) END,
              attempts = attempts + $2, next_try_at = coalesce($3, next_try_at), error = coalesce($4, error),
-             interruptions = interruptions + $5, claimed_by = NULL, claimed_until = NULL,
+             interruptions = interruptions + $5, setbacks = setbacks + 1, claimed_by = NULL, claimed_until = NULL,
              quarantine_path = coalesce($6, quarantine_path), quarantine_sha256 = coalesce($7, quarantine_sha256)
          WHERE id = $8",
     )
