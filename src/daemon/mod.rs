@@ -44,7 +44,7 @@ pub type Load = dyn Fn() -> Loaded + Send + Sync;
 /// When the state directory or the ledger cannot be used, or the scheduler cannot be started.
 pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let house = Arc::new(House::open(settings, Role::Daemon, clock).await?);
+    let Some(house) = open(settings, clock, &mut signals).await? else { return Ok(()) };
     let mut ticker = Ticker::start().await?;
     let mut dispatcher = Dispatcher::new(Arc::clone(&house));
     dispatcher.settle_in().await?;
@@ -70,6 +70,24 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyh
     ticker.stop().await;
     stop(house, dispatcher, signals).await;
     Ok(())
+}
+
+/// Opens the house; `None` where a signal to stop comes first (what an earlier run left may take long to be recorded).
+async fn open(
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    signals: &mut Signals,
+) -> Result<Option<Arc<House>>, HouseError> {
+    let opening = House::open(settings, Role::Daemon, clock);
+    tokio::pin!(opening);
+    loop {
+        tokio::select! {
+            opened = &mut opening => return opened.map(|house| Some(Arc::new(house))),
+            signal = signals.next() => if matches!(signal, Signal::Stop) {
+                return Ok(None);
+            },
+        }
+    }
 }
 
 /// Nothing new begins; running downloads finish within their own limits, deliveries within a few seconds; a second signal
