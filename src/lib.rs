@@ -33,3 +33,4 @@ pub mod schedule;
 pub mod simulator;
 pub mod state;
 pub mod status;
+pub mod words;

@@ -32,7 +32,10 @@ async fn is_told(town: &Town, daemon: &Daemon, status: &str, feed: &str, words: 
     let failing = daemon.events("feed.failing");
     let failing = about(&failing, feed);
     assert_eq!(failing.len(), 1, "{feed} is said to fail once: {failing:?}");
-    let line = status.lines().find(|line| line.contains(feed) && line.contains("fails since")).unwrap_or_default();
+    // What is wrong with an account's certificate is said of the account, once.
+    let account = format!("account {}: ", feed.rsplit_once('/').unwrap().0);
+    let mut lines = status.lines().filter(|line| line.contains(feed) && line.contains("fails since"));
+    let line = status.lines().find(|line| line.contains(&account)).or_else(|| lines.next()).unwrap_or_default();
     for word in words {
         assert!(error.contains(word), "ledger of {feed} without «{word}»: {error}");
         assert!(line.contains(word), "status of {feed} without «{word}»: {status}");
@@ -60,6 +63,7 @@ async fn a_certificate_that_is_bad_by_itself_causes_no_connection_and_a_good_one
     assert_eq!(output.status.code(), Some(1));
     for (name, _, _, words) in &cases {
         is_told(&town, &daemon, &told(&output), &format!("fast/{name}/chorus"), words).await;
+        assert_eq!(told(&output).matches(words[0]).count(), 1, "said once, of the account: {}", told(&output));
         let problem = town.value(&format!("SELECT problem FROM accounts WHERE account = 'fast/{name}'")).await;
         assert!(words.iter().all(|word| problem.contains(word)), "{problem}");
         let account = format!("fast/{name}");
@@ -161,6 +165,9 @@ async fn a_network_that_is_down_is_said_once_and_its_return_too() {
     for kind in Kind::ALL {
         let words = ["network down", "no connection to localhost", "check the network", "port 443"];
         is_told(&town, &daemon, &status, &format!("fast/mairie/{kind}"), &words).await;
+    }
+    for poll in daemon.events("poll.finished") {
+        assert!(poll["message"].as_str().unwrap().contains("network down"), "{poll}");
     }
     assert_eq!(town.value("SELECT count(*) FROM accounts WHERE problem IS NOT NULL").await, "0");
     town.platform.resume().unwrap();

@@ -87,8 +87,8 @@ async fn the_exit_code_says_whether_all_some_or_no_account_can_work() {
     let good = town.account("good", SIREN, Standing::Valid);
     let bad = town.account("bad", "213400010", Standing::Expired);
     for (tables, code, words) in [
-        (good.clone(), 0, "all is well; 1 accounts can work"),
-        (good.clone() + &bad, 1, "1 problems"),
+        (good.clone(), 0, "all is well; 1 account can work"),
+        (good.clone() + &bad, 1, "1 problem, "),
         (bad, 78, "no account can work"),
         (good + "[log]\nlevel = \"loud\"\n", 78, "nothing can start"),
     ] {
@@ -192,7 +192,8 @@ async fn online_names_an_inspecting_device_and_keeps_out_of_the_maintenance() {
     let window = format!("maintenance = [\"{from:02}:00-{until:02}:59\"]");
     std::fs::write(town.config(), text.replace("maintenance = []", &window)).unwrap();
     let output = town.run(&["check", "--online"]).await;
-    says(&output, "problem", "fast/mairie", &["must not be called before", "then"]);
+    says(&output, "note", "fast.maintenance", &["must not be called before", "(Paris)", "then"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     assert_eq!(town.platform.connections(), before);
 }
 

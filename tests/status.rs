@@ -35,6 +35,7 @@ async fn all_is_well_only_while_a_daemon_runs() {
     assert_eq!((status["healthy"].as_bool(), code), (Some(true), Some(0)), "{status}");
     assert!(status["daemon"].as_str().unwrap().contains(&daemon.id().to_string()));
     assert!(status["summary"].as_str().unwrap().contains("3 feeds, 3 well"), "{status}");
+    assert_eq!(status["at"].as_str().unwrap().len(), "2026-11-22T10:00:00.000Z".len(), "{status}");
     let account = &status["accounts"][0];
     assert_eq!((account["account"].as_str(), account["problem"].is_null()), (Some("fast/mairie"), true));
     assert!(account["certificate_days"].as_i64().unwrap() > 1000 && account["certificate_not_after"].is_string());
@@ -48,6 +49,7 @@ async fn all_is_well_only_while_a_daemon_runs() {
         let [told, held] =
             [chorus[key].as_str().unwrap(), &column].map(|text| text.parse::<jiff::Timestamp>().unwrap());
         assert_eq!(told, held, "{key}");
+        assert_eq!(chorus[key], column, "written as in the ledger");
     }
     let text = told(&town.run(&["status"]).await);
     assert!(text.starts_with("vaguemestre: running (") && text.contains("fast/mairie/chorus"), "{text}");

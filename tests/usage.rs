@@ -38,3 +38,17 @@ async fn what_keeps_commands_from_starting_is_told_whole_and_in_the_order_of_the
         assert_eq!(lines[..6], [2, 3, 4, 9, 5, 6].map(place), "{command}: {told}");
     }
 }
+
+#[tokio::test]
+async fn the_manual_page_holds_every_command_with_its_options_and_points_to_no_other_page() {
+    let town = Town::bare().await;
+    let page = String::from_utf8(town.run(&["man"]).await.stdout).unwrap();
+    let commands = ["run", "check", "config", "poll", "plan", "status", "documents", "retry", "dismiss", "demo"];
+    for command in commands.into_iter().chain(["completions", "man"]) {
+        assert!(page.contains(&format!("\n.SS vaguemestre {command}\n")), "{command}: {page}");
+    }
+    for option in ["config", "online", "from", "for", "json", "state", "since", "accept", "again", "reason", "keep"] {
+        assert!(page.contains(&format!("\\-\\-{option}\\fR")), "{option}: {page}");
+    }
+    assert!(!page.contains("(1)\n"), "{page}");
+}

@@ -10,6 +10,7 @@ use crate::config::{Fast, FastAccount, Finding, Place, SecretError, Settings, We
 use crate::daemon::assemble;
 use crate::identity::{self, Identity};
 use crate::poll::account::{self, AccountError};
+use crate::words::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -65,13 +66,13 @@ fn conclude(out: &mut impl Write, findings: &[Finding], usable: Option<usize>) -
     } else {
         exit::DONE
     };
+    let accounts = counted(usable.unwrap_or(0), "account");
+    let (notes, faults) = (counted(notes, "note"), counted(problems, "problem"));
     match code {
-        exit::DONE => writeln!(out, "all is well; {} accounts can work, {notes} notes", usable.unwrap_or(0))?,
-        exit::FAILURE => {
-            writeln!(out, "{problems} problems, {notes} notes; {} accounts can work", usable.unwrap_or(0))?
-        }
-        _ if errors > 0 => writeln!(out, "{errors} errors, {problems} problems, {notes} notes: nothing can start")?,
-        _ => writeln!(out, "{problems} problems, {notes} notes: no account can work")?,
+        exit::DONE => writeln!(out, "all is well; {accounts} can work, {notes}")?,
+        exit::FAILURE => writeln!(out, "{faults}, {notes}; {accounts} can work")?,
+        _ if errors > 0 => writeln!(out, "{}, {faults}, {notes}: nothing can start", counted(errors, "error"))?,
+        _ => writeln!(out, "{faults}, {notes}: no account can work")?,
     }
     Ok(code)
 }
@@ -91,7 +92,7 @@ pub(super) fn about(weight: Weight, account: &FastAccount, key: &str, what: Stri
     finding(weight, &format!("{}{key}", mark(account)), what, remedy)
 }
 
-fn finding(weight: Weight, key: &str, what: String, remedy: String) -> Finding {
+pub(super) fn finding(weight: Weight, key: &str, what: String, remedy: String) -> Finding {
     Finding { weight, place: Place { file: None, line: None, key: key.to_owned() }, what, remedy }
 }
 

@@ -3,7 +3,8 @@
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
-use super::check::{Readable, about};
+use super::check::{Readable, about, finding};
+use super::print;
 use crate::config::{Finding, Weight};
 use crate::connector::ConnectorError;
 use crate::http::handshake::shake_hands;
@@ -20,11 +21,9 @@ pub(super) async fn check(platform: &Platform, readable: &[Readable<'_>], now: T
         !one.identity.findings(now).iter().any(|judgement| judgement.weight == identity::Weight::Problem)
     });
     if let Some(hold) = platform.cadence.calendar().request_hold(now) {
-        if let Some(one) = readable.first() {
-            let what = format!("the platform must not be called before {}", hold.end);
-            let remedy = "give `check --online` again then".to_owned();
-            findings.push(about(Weight::Problem, one.account, "online", what, remedy));
-        }
+        let end = print::paris_time(Some(hold.end));
+        let what = format!("the platform must not be called before {end} (Paris): no connection was opened");
+        findings.push(finding(Weight::Note, "fast.maintenance", what, "give `check --online` again then".to_owned()));
         return;
     }
     let found: Vec<Finding> =

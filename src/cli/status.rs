@@ -1,5 +1,6 @@
 //! `vaguemestre status`: how everything is going, worst first.
 
+use std::collections::HashSet;
 use std::io::Write;
 
 use clap::Args;
@@ -55,11 +56,7 @@ pub(super) fn show(out: &mut impl Write, overview: &Overview) -> std::io::Result
         match (&account.problem, account.certificate_days) {
             (Some(problem), _) => writeln!(out, "  account {}: {problem}", account.account)?,
             (None, Some(days)) => {
-                writeln!(
-                    out,
-                    "  account {}: its certificate ends in {days} days; order the next one",
-                    account.account
-                )?;
+                writeln!(out, "  account {}: its certificate {}", account.account, status::certificate_end(days))?;
             }
             (None, None) => {}
         }
@@ -72,8 +69,9 @@ pub(super) fn show(out: &mut impl Write, overview: &Overview) -> std::io::Result
         &rows,
     )?;
     let mut first = true;
-    for (feed, remark) in overview.feeds.iter().flat_map(|feed| remarks(feed).into_iter().map(move |text| (feed, text)))
-    {
+    let problems: HashSet<&str> = overview.accounts.iter().filter_map(|account| account.problem.as_deref()).collect();
+    let remarks = |feed| remarks(feed, &problems).into_iter().map(move |text| (feed, text));
+    for (feed, remark) in overview.feeds.iter().flat_map(remarks) {
         if std::mem::take(&mut first) {
             writeln!(out)?;
         }
@@ -97,13 +95,13 @@ fn row(feed: &FeedStatus) -> Vec<String> {
     ]
 }
 
-/// What the table cannot say, with what to do.
-fn remarks(feed: &FeedStatus) -> Vec<String> {
+/// What the table cannot say, with what to do. Accounts' `problems` stand above already, once for all of their feeds.
+fn remarks(feed: &FeedStatus, problems: &HashSet<&str>) -> Vec<String> {
     let mut remarks = Vec::new();
     if feed.health == Health::Retired {
         return remarks;
     }
-    if let Some(error) = &feed.error {
+    if let Some(error) = feed.error.as_deref().filter(|error| !problems.contains(error)) {
         match feed.failing_since {
             Some(since) => remarks.push(format!("fails since {}: {error}", print::paris_time(Some(since)))),
             None => remarks.push(format!("last poll: {error}")),

@@ -2,6 +2,7 @@
 
 use super::House;
 use crate::log::event;
+use crate::status::{certificate_end, days_left};
 
 /// From so many days on, an operator is told.
 const EXPIRING_DAYS: i64 = 60;
@@ -19,14 +20,15 @@ pub(super) async fn tidy(house: &House) {
     let Ok(accounts) = house.ledger.accounts().await else { return };
     for row in accounts.values() {
         let Some(certificate) = &row.certificate else { continue };
-        let days = certificate.not_after.duration_since(now).as_hours() / 24;
+        let days = days_left(certificate.not_after, now);
         if days < EXPIRING_DAYS {
             tracing::warn!(
                 event = event::CERTIFICATE_EXPIRING,
                 account = row.account,
                 days,
-                "the certificate of {} ends in {days} days; order the next one",
-                row.account
+                "the certificate of {} {}",
+                row.account,
+                certificate_end(days)
             );
         }
     }

@@ -1,7 +1,7 @@
 //! The few jobs that repeat, driven by tokio-cron-scheduler; its activations only ring a bell here.
 //!
-//! Never one job per feed. Jobs are in UTC, for the scheduler freezes a zone to the offset it has when a job is made. A
-//! bell that still rings is not rung again. And since a job can stop for ever once its next time has fallen into the
+//! Never one job per feed. Jobs are in UTC, for the scheduler freezes a zone to the offset it has when a job is made. Each
+//! job has a bell of its own; one that still rings is not rung again. And since a job can stop for ever once its next time has fallen into the
 //! past, a bell that keeps silent for too long has the whole scheduler replaced.
 
 use std::time::Duration;
@@ -31,32 +31,30 @@ pub(super) enum Tick {
 /// The bell.
 pub(super) struct Ticker {
     scheduler: JobScheduler,
-    ticks: mpsc::Receiver<Tick>,
+    dispatch: mpsc::Receiver<()>,
+    housekeeping: mpsc::Receiver<()>,
 }
 
 impl Ticker {
     pub(super) async fn start() -> Result<Self, JobSchedulerError> {
-        let (bell, ticks) = mpsc::channel(2);
         let scheduler = JobScheduler::new().await?;
-        for (times, tick) in [(DISPATCH, Tick::Dispatch), (HOUSEKEEPING, Tick::Housekeeping)] {
-            let bell = bell.clone();
-            let job = Job::new_async(times, move |_, _| {
-                let bell = bell.clone();
-                Box::pin(async move {
-                    // Full: the last tick is still being worked on, and this one would find the same.
-                    let _ = bell.try_send(tick);
-                })
-            })?;
-            scheduler.add(job).await?;
-        }
+        let (dispatch, housekeeping) = (ring(&scheduler, DISPATCH).await?, ring(&scheduler, HOUSEKEEPING).await?);
         scheduler.start().await?;
-        Ok(Self { scheduler, ticks })
+        Ok(Self { scheduler, dispatch, housekeeping })
     }
 
     /// The next thing to do.
     pub(super) async fn next(&mut self) -> Tick {
         loop {
-            if let Ok(Some(tick)) = timeout(SILENCE, self.ticks.recv()).await {
+            let heard = async {
+                tokio::select! {
+                    // What comes once an hour first: it never keeps the other waiting for long.
+                    biased;
+                    rung = self.housekeeping.recv() => rung.map(|()| Tick::Housekeeping),
+                    rung = self.dispatch.recv() => rung.map(|()| Tick::Dispatch),
+                }
+            };
+            if let Ok(Some(tick)) = timeout(SILENCE, heard).await {
                 return tick;
             }
             tracing::error!(
@@ -79,4 +77,18 @@ impl Ticker {
             tracing::debug!(event = event::DAEMON_FAULT, %error, "the scheduler did not stop cleanly");
         }
     }
+}
+
+/// A bell that rings at `times`.
+async fn ring(scheduler: &JobScheduler, times: &str) -> Result<mpsc::Receiver<()>, JobSchedulerError> {
+    let (bell, rung) = mpsc::channel(1);
+    let job = Job::new_async(times, move |_, _| {
+        let bell = bell.clone();
+        Box::pin(async move {
+            // Full: the last tick is still to be worked on, and this one would find the same.
+            let _ = bell.try_send(());
+        })
+    })?;
+    scheduler.add(job).await?;
+    Ok(rung)
 }

@@ -323,6 +323,7 @@ fn tell(feed: &Feed, summary: &Summary, took: Duration, change: HealthChange) {
             "polled {name}: {fetched} fetched, {failed} failed"
         );
     } else {
+        let what = if error.is_empty() { "nothing new" } else { error };
         tracing::debug!(
             event = event::POLL_FINISHED,
             feed = name,
@@ -332,7 +333,7 @@ fn tell(feed: &Feed, summary: &Summary, took: Duration, change: HealthChange) {
             failed,
             duration_ms,
             error,
-            "polled {name}: nothing new"
+            "polled {name}: {what}"
         );
     }
     match change {

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
 use crate::ledger::{AccountRow, FeedRow, Ledger, LedgerError};
+use crate::words::counted;
 
 /// Polls in a row without success that make a feed failing.
 const FAILING: i64 = 2;
@@ -56,16 +58,21 @@ pub struct FeedStatus {
     /// How it does.
     pub health: Health,
     /// Start of its last listing.
+    #[serde(serialize_with = "perhaps_in_milliseconds")]
     pub last_listed_at: Option<Timestamp>,
     /// Outcome of its last poll.
     pub last_outcome: Option<String>,
     /// End of its last poll that succeeded.
+    #[serde(serialize_with = "perhaps_in_milliseconds")]
     pub last_success_at: Option<Timestamp>,
     /// When a document last came.
+    #[serde(serialize_with = "perhaps_in_milliseconds")]
     pub last_document_at: Option<Timestamp>,
     /// When it is due.
+    #[serde(serialize_with = "perhaps_in_milliseconds")]
     pub next_poll_at: Option<Timestamp>,
     /// Start of the present row of failures.
+    #[serde(serialize_with = "perhaps_in_milliseconds")]
     pub failing_since: Option<Timestamp>,
     /// Polls in a row without success.
     pub consecutive_failures: i64,
@@ -105,12 +112,14 @@ pub struct AccountStatus {
     /// Its certificate's subject.
     pub certificate_subject: Option<String>,
     /// Its certificate's end.
+    #[serde(serialize_with = "perhaps_in_milliseconds")]
     pub certificate_not_after: Option<Timestamp>,
     /// Whole days until then.
     pub certificate_days: Option<i64>,
     /// Why it cannot work.
     pub problem: Option<String>,
     /// Since when.
+    #[serde(serialize_with = "perhaps_in_milliseconds")]
     pub problem_since: Option<Timestamp>,
 }
 
@@ -118,6 +127,7 @@ pub struct AccountStatus {
 #[derive(Clone, Debug, Serialize)]
 pub struct Overview {
     /// When it was told.
+    #[serde(serialize_with = "in_milliseconds")]
     pub at: Timestamp,
     /// Whether all is well: the exit code's fact.
     pub healthy: bool,
@@ -234,10 +244,37 @@ fn account(row: AccountRow, now: Timestamp) -> AccountStatus {
         account: row.account,
         certificate_subject: row.certificate.map(|certificate| certificate.subject),
         certificate_not_after: not_after,
-        certificate_days: not_after.map(|end| (end.as_second() - now.as_second()).div_euclid(86_400)),
+        certificate_days: not_after.map(|end| days_left(end, now)),
         problem: row.problem,
         problem_since: row.problem_since,
     }
+}
+
+/// Whole days from `now` until `end`; negative once that is past.
+#[must_use]
+pub fn days_left(end: Timestamp, now: Timestamp) -> i64 {
+    (end.as_second() - now.as_second()).div_euclid(86_400)
+}
+
+/// What to say of a certificate with so many days left.
+#[must_use]
+pub fn certificate_end(days: i64) -> String {
+    match days {
+        ..0 => "has expired; install the next one".to_owned(),
+        0 => "ends within a day; install the next one".to_owned(),
+        1 => "ends in 1 day; order the next one".to_owned(),
+        _ => format!("ends in {days} days; order the next one"),
+    }
+}
+
+/// Times as the ledger has them, in milliseconds.
+fn in_milliseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&stamp(*time))
+}
+
+/// As [`in_milliseconds`], where there may be none.
+fn perhaps_in_milliseconds<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(stamp).serialize(serializer)
 }
 
 impl AccountStatus {
@@ -256,7 +293,7 @@ fn summary(daemon: Option<&str>, accounts: &[AccountStatus], feeds: &[FeedStatus
         Some(holder) => format!("running ({holder})"),
         None => "NOT RUNNING".to_owned(),
     }];
-    parts.push(format!("{} feeds, {} well", live().count(), number(Health::Well)));
+    parts.push(format!("{}, {} well", counted(live().count(), "feed"), number(Health::Well)));
     for health in [Health::Failing, Health::Attention, Health::Troubled, Health::New] {
         let count = number(health);
         if count > 0 {
@@ -265,8 +302,23 @@ fn summary(daemon: Option<&str>, accounts: &[AccountStatus], feeds: &[FeedStatus
     }
     let unusable = accounts.iter().filter(|account| account.problem.is_some()).count();
     if unusable > 0 {
-        parts.push(format!("{unusable} accounts cannot work"));
+        parts.push(format!("{} cannot work", counted(unusable, "account")));
     }
-    parts.push(format!("{held} documents held"));
+    parts.push(format!("{} held", counted(usize::try_from(held).unwrap_or_default(), "document")));
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_has_ended_does_not_end_in_minus_three_days() {
+        let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        let said = |end: &str| certificate_end(days_left(end.parse().unwrap(), now));
+        assert_eq!(said("2026-11-22T09:59:59Z"), "has expired; install the next one");
+        assert_eq!(said("2026-11-22T10:00:01Z"), "ends within a day; install the next one");
+        assert_eq!(said("2026-11-23T10:00:01Z"), "ends in 1 day; order the next one");
+        assert_eq!(said("2026-11-25T09:00:00Z"), "ends in 2 days; order the next one");
+    }
 }

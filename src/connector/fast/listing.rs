@@ -1,7 +1,10 @@
 //! The JSON array of ids that a listing is (guide v3.4, §2.6.13): each entry judged alone.
 
 use std::collections::HashSet;
+use std::fmt;
 
+use serde::Deserializer as _;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::connector::Listing;
@@ -13,32 +16,69 @@ const SHOWN: usize = 40;
 /// Refused entries that are kept for the log.
 const KEPT: usize = 20;
 
+/// Entries of a listing that are taken: no subscriber has as many, and they are held in memory.
+const MOST: usize = 2_000_000;
+
 /// Reads a listing. Numbers and strings of digits are ids; any other entry is refused, and the rest goes on.
 ///
 /// # Errors
-/// A sentence that says what the bytes are, where they are no JSON array.
+/// A sentence that says what the bytes are, where they are no JSON array, or one of too many entries.
 pub fn parse(bytes: &[u8]) -> Result<Listing, String> {
-    let entries: Vec<&RawValue> =
-        serde_json::from_slice(bytes).map_err(|error| format!("it is no JSON array ({error})"))?;
-    let mut seen = HashSet::with_capacity(entries.len());
-    let mut listing = Listing { ids: Vec::with_capacity(entries.len()), ..Listing::default() };
-    let mut refused = 0_usize;
-    for entry in entries {
-        match id(entry.get()) {
-            Some(id) if seen.insert(id) => listing.ids.push(id.to_owned()),
-            Some(_) => listing.duplicates += 1,
-            None => {
-                refused += 1;
-                if refused <= KEPT {
-                    listing.refused.push(entry.get().chars().filter(|c| !c.is_control()).take(SHOWN).collect());
-                }
-            }
-        }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let mut entries = Entries::default();
+    let read = json.deserialize_seq(&mut entries).and_then(|()| json.end());
+    if entries.count > MOST {
+        return Err(format!("it has more than {MOST} entries"));
     }
+    read.map_err(|error| format!("it is no JSON array ({error})"))?;
+    let Entries { mut listing, refused, .. } = entries;
     if refused > KEPT {
         listing.refused.push(format!("… and {} more", refused - KEPT));
     }
     Ok(listing)
+}
+
+/// Entries as they are read, each judged at once: those that say nothing take no memory.
+#[derive(Default)]
+struct Entries<'de> {
+    count: usize,
+    seen: HashSet<&'de str>,
+    listing: Listing,
+    refused: usize,
+}
+
+impl<'de> Entries<'de> {
+    fn judge(&mut self, entry: &'de str) {
+        match id(entry) {
+            Some(id) if self.seen.insert(id) => self.listing.ids.push(id.to_owned()),
+            Some(_) => self.listing.duplicates += 1,
+            None => {
+                self.refused += 1;
+                if self.refused <= KEPT {
+                    self.listing.refused.push(entry.chars().filter(|c| !c.is_control()).take(SHOWN).collect());
+                }
+            }
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Entries<'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of ids")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while let Some(entry) = entries.next_element::<&RawValue>()? {
+            self.count += 1;
+            if self.count > MOST {
+                return Err(A::Error::custom("too many"));
+            }
+            self.judge(entry.get());
+        }
+        Ok(())
+    }
 }
 
 fn id(raw: &str) -> Option<&str> {
@@ -76,6 +116,13 @@ mod tests {
         for text in ["{}", "", "<html>", "[1,", "[1] [2]", "null"] {
             assert!(parse(text.as_bytes()).unwrap_err().starts_with("it is no JSON array"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_listing_of_absurdly_many_entries_is_refused() {
+        let listing = |count: usize| format!("[{}1]", "1,".repeat(count - 1));
+        assert_eq!(parse(listing(MOST).as_bytes()).unwrap().duplicates, MOST - 1);
+        assert_eq!(parse(listing(MOST + 1).as_bytes()).unwrap_err(), "it has more than 2000000 entries");
     }
 
     #[test]
