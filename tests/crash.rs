@@ -66,7 +66,7 @@ async fn twenty_kills_lose_nothing_repeat_nothing_held_and_show_nothing_unfinish
     let daemon = town.start().await;
     town.wait_value("SELECT count(*) FROM documents WHERE state = 'delivered'", "300").await;
     assert!(daemon.stop().await.success());
-    assert!(progress.len() > KILLS as usize / 2, "the kills came at the same few moments: {progress:?}");
+    assert!(progress.len() > KILLS as usize / 5, "the kills came at the same few moments: {progress:?}");
     watch.end(&town).await;
     assert_eq!(town.value("SELECT count(*) FROM documents").await, "300");
     assert_eq!(town.inbox_files().len(), 300);

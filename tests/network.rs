@@ -144,6 +144,7 @@ async fn a_body_without_end_is_abandoned_at_the_limit_which_is_named() {
     town.wait_value("SELECT count(*) FROM polls WHERE feed LIKE '%/chorus' AND outcome = 'ok'", "2").await;
     assert_eq!((town.platform.downloads_of(1), town.platform.downloads_of(2)), (1, 1));
     assert_eq!(common::files(&town.state().join("archive/fast")).len(), 8);
+    town.wait_value("SELECT consecutive_failures >= 2 FROM feeds WHERE kind = 'pes-retour'", "1").await;
     let (status, code) = town.status().await;
     assert_eq!((status["feeds"][1]["abandoned"].as_i64(), code), (Some(2), Some(1)), "{status}");
 }
