@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The daemon went away while it was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("the daemon stopped before it could answer")]
-struct Unanswered;
+pub(super) struct Unanswered;
 
 pub(super) fn execute(context: &Context, order: &Order) -> Outcome {
     let settings = match context.settings() {
@@ -33,7 +33,7 @@ pub(super) fn execute(context: &Context, order: &Order) -> Outcome {
 }
 
 /// The user who gives the command, also behind sudo.
-fn actor() -> String {
+pub(super) fn actor() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::current()).ok().flatten();
     let name = user.map_or_else(|| nix::unistd::Uid::current().to_string(), |user| user.name);
     match std::env::var("SUDO_USER") {
@@ -58,7 +58,12 @@ async fn give(context: &Context, settings: Settings, order: &Order, actor: &str)
     answer.map_err(explain)
 }
 
-async fn ask(context: &Context, directory: &std::path::Path, order: &Order, actor: &str) -> anyhow::Result<Answer> {
+pub(super) async fn ask(
+    context: &Context,
+    directory: &std::path::Path,
+    order: &Order,
+    actor: &str,
+) -> anyhow::Result<Answer> {
     let ledger = Ledger::open_beside_daemon(directory).await.map_err(explain)?;
     let arguments = serde_json::to_string(order)?;
     let id = ledger.ask(actor, order.name(), arguments, context.clock.now()).await.map_err(explain)?;
@@ -75,6 +80,6 @@ async fn ask(context: &Context, directory: &std::path::Path, order: &Order, acto
     }
 }
 
-fn explain(error: LedgerError) -> anyhow::Error {
+pub(super) fn explain(error: LedgerError) -> anyhow::Error {
     print::with_remedy(error.remedy(), error)
 }

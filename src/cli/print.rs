@@ -47,6 +47,16 @@ fn dedup(causes: Vec<String>) -> Vec<String> {
     kept
 }
 
+/// Writes why there is no token, and what to do: the two lines of `text`.
+#[expect(clippy::print_stderr, reason = "this is where commands report errors")]
+pub(super) fn refusal(text: &str) {
+    let (what, remedy) = text.trim_end().split_once('\n').unwrap_or((text.trim_end(), ""));
+    eprintln!("error: {what}");
+    if !remedy.is_empty() {
+        eprintln!("  remedy: {remedy}");
+    }
+}
+
 /// Writes a finding to standard error.
 #[expect(clippy::print_stderr, reason = "this is where commands report findings")]
 pub(super) fn finding(finding: &Finding) {

@@ -14,6 +14,7 @@ use crate::intake::{self, Intake, IntakeError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::poll::Poller;
 use crate::state::{StateDirectory, StateError};
+use crate::token::{self, Manager};
 
 /// What keeps the house shut.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,8 @@ pub struct House {
     pub clock: Arc<dyn Clock>,
     /// Polls feeds.
     pub poller: Arc<Poller>,
+    /// Gives tokens.
+    pub tokens: Arc<Manager>,
     plan: RwLock<Arc<Plan>>,
     couriers: tokio::sync::Mutex<Couriers>,
     stopping: watch::Sender<bool>,
@@ -85,11 +88,13 @@ impl House {
             tracing::info!(polls = interrupted, "taking up {interrupted} polls that an earlier run left unfinished");
         }
         ledger.tidy_requests(now).await?;
+        let (stopping, stopped) = watch::channel(false);
+        let tokens = Arc::new(Manager::new(ledger.clone(), Arc::clone(&clock), stopped.clone()));
+        tokens.serve(token::accounts(&settings), assemble::way(&settings));
         let feeds = assemble::feeds(&settings)?;
-        let catalog = assemble::register(&settings, feeds, &ledger, now).await?;
+        let catalog = assemble::register(&settings, feeds, &ledger, &tokens, now).await?;
         let targets = &settings.delivery.targets;
         ledger.retire_targets(targets.iter().map(|target| target.name.clone()).collect()).await?;
-        let (stopping, stopped) = watch::channel(false);
         let (stored, waiting) = watch::channel(());
         let intake =
             Intake::start(&root, ledger.clone(), Arc::clone(&clock), targets.clone(), stored, stopped.clone())?;
@@ -120,6 +125,7 @@ impl House {
             ledger,
             clock,
             poller: Arc::new(poller),
+            tokens,
             plan: RwLock::new(Arc::new(Plan { settings, catalog })),
             couriers: tokio::sync::Mutex::new(couriers),
             stopping,
@@ -148,6 +154,7 @@ impl House {
             self.poller.connections.forget_permits(old - new);
         }
         self.couriers.lock().await.serve(targets);
+        self.tokens.serve(token::accounts(&plan.settings), assemble::way(&plan.settings));
         *self.plan.write().unwrap_or_else(std::sync::PoisonError::into_inner) = plan;
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Row as _};
 
 use super::{Ledger, LedgerError, time};
@@ -30,6 +31,8 @@ pub struct AccountRow {
     pub problem: Option<String>,
     /// Since when.
     pub problem_since: Option<Timestamp>,
+    /// End of its token, where it ever had one.
+    pub token_expires_at: Option<Timestamp>,
 }
 
 impl Ledger {
@@ -80,12 +83,39 @@ impl Ledger {
         .await
     }
 
-    /// Forgets what was recorded of accounts that are no longer configured; those in `unusable` are, though they have no
+    /// Makes the accounts that work by tokens known, with why they cannot work. Answers those whose problem is new.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn judge_clients(
+        &self,
+        accounts: Vec<(String, Option<String>)>,
+        now: Timestamp,
+    ) -> Result<Vec<(String, String)>, LedgerError> {
+        self.write(move |c| {
+            Box::pin(async move {
+                let mut news = Vec::new();
+                for (account, problem) in accounts {
+                    sqlx::query("INSERT INTO accounts (account) VALUES ($1) ON CONFLICT DO NOTHING")
+                        .bind(&account)
+                        .execute(&mut *c)
+                        .await?;
+                    if record_problem(c, &account, problem.clone(), now).await? {
+                        news.extend(problem.map(|problem| (account, problem)));
+                    }
+                }
+                Ok(news)
+            })
+        })
+        .await
+    }
+
+    /// Forgets what was recorded of accounts that are no longer configured; those in `others` are, though they have no
     /// feed that could be polled.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn retire_accounts(&self, unusable: Vec<String>) -> Result<(), LedgerError> {
+    pub async fn retire_accounts(&self, others: Vec<String>) -> Result<(), LedgerError> {
         self.write(move |c| {
             Box::pin(async move {
                 let mut delete = QueryBuilder::new(
@@ -93,7 +123,7 @@ impl Ledger {
                          AND account NOT IN (",
                 );
                 let mut list = delete.separated(", ");
-                for account in &unusable {
+                for account in &others {
                     list.push_bind(account.as_str());
                 }
                 list.push_unseparated(")");
@@ -110,7 +140,8 @@ impl Ledger {
     /// When the ledger fails.
     pub async fn accounts(&self) -> Result<BTreeMap<String, AccountRow>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT account, certificate_subject, certificate_serial, certificate_not_after, problem, problem_since
+            "SELECT account, certificate_subject, certificate_serial, certificate_not_after, problem, problem_since,
+                 token_expires_at
              FROM accounts",
         )
         .fetch_all(&self.readers)
@@ -126,8 +157,30 @@ impl Ledger {
                 });
                 let account: String = row.get(0);
                 let problem_since = time(row.get::<Option<&str>, _>(5));
-                (account.clone(), AccountRow { account, certificate, problem: row.get(4), problem_since })
+                let token_expires_at = time(row.get::<Option<&str>, _>(6));
+                let row = AccountRow { account, certificate, problem: row.get(4), problem_since, token_expires_at };
+                (row.account.clone(), row)
             })
             .collect())
     }
+}
+
+/// Records why an account that the ledger knows cannot work, or that it can. Answers whether the problem is new.
+pub(super) async fn record_problem(
+    c: &mut SqliteConnection,
+    account: &str,
+    problem: Option<String>,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let changed = sqlx::query(
+        "UPDATE accounts SET problem = $2,
+             problem_since = CASE WHEN $2 IS NULL THEN NULL ELSE coalesce(problem_since, $3) END
+         WHERE account = $1 AND problem IS DISTINCT FROM $2",
+    )
+    .bind(account)
+    .bind(&problem)
+    .bind(stamp(now))
+    .execute(c)
+    .await?;
+    Ok(changed.rows_affected() > 0 && problem.is_some())
 }

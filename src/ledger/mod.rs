@@ -14,6 +14,7 @@ mod feeds;
 mod open;
 mod polls;
 mod requests;
+mod tokens;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ pub use error::LedgerError;
 pub use feeds::{ClaimTerms, Due, FeedIdentity, FeedRow, HealthChange, Registration};
 pub use polls::{Outcome, PollEnd};
 pub use requests::{Request, RequestState};
+pub use tokens::{KeptToken, Moment, TokenRow, TokenTrouble};
 
 /// The ledger's file name in the state directory.
 pub const FILE: &str = "ledger.sqlite";

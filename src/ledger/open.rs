@@ -256,8 +256,24 @@ async fn copy_aside(connection: &mut SqliteConnection, path: &Path, found: i64) 
         // A migration that failed has left it: it holds the same ledger, or an older state of it, and stays.
         return Ok(());
     }
+    // VACUUM INTO takes an empty file: this one is closed to others from the start.
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&copy).map_err(sqlx::Error::Io)?;
     sqlx::query("VACUUM INTO $1").bind(copy.display().to_string()).execute(connection).await?;
+    without_tokens(&copy).await?;
     File::open(&copy).and_then(|file| file.sync_all()).map_err(sqlx::Error::Io)
+}
+
+/// Tokens stay out of copies: they are of use to whoever reads them, and worth nothing when a copy is put back.
+async fn without_tokens(copy: &Path) -> Result<(), sqlx::Error> {
+    let options = SqliteConnectOptions::new().filename(copy).pragma("secure_delete", "on").disable_statement_logging();
+    let mut connection = options.connect().await?;
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'tokens'")
+        .fetch_one(&mut connection)
+        .await?;
+    if tables > 0 {
+        connection.execute("UPDATE tokens SET access_token = NULL").await?;
+    }
+    sqlx::Connection::close(connection).await
 }
 
 /// The installation's seed, drawn at its birth.
