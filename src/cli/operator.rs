@@ -32,6 +32,10 @@ pub(super) fn execute(context: &Context, order: &Order) -> Outcome {
     Ok(answer.exit_code)
 }
 
+pub(super) fn unanswered() -> anyhow::Error {
+    print::with_remedy("start it again, and give the command again", Unanswered)
+}
+
 /// The user who gives the command, also behind sudo.
 pub(super) fn actor() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::current()).ok().flatten();
@@ -74,7 +78,7 @@ pub(super) async fn ask(
                 return Ok(Answer { text: answer, exit_code });
             }
             Some(RequestState::Pending | RequestState::Running) if holder(directory).is_some() => {}
-            _ => return Err(print::with_remedy("start it again, and give the command again", Unanswered)),
+            _ => return Err(unanswered()),
         }
         tokio::time::sleep(LOOK).await;
     }

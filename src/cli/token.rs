@@ -1,6 +1,7 @@
 //! `vaguemestre token`: a valid access token, from the store that all processes share.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,8 +70,9 @@ pub(super) async fn obtain(
 ) -> anyhow::Result<Result<Token, Answer>> {
     let directory = &settings.state.directory;
     let deadline = Instant::now() + PATIENCE;
+    let mut margin = client.margin;
     loop {
-        if let Some(token) = look(context, directory, client).await? {
+        if let Some(token) = look(context, directory, client, margin).await? {
             return Ok(Ok(token));
         }
         let answer = match StateDirectory::hold(directory, context.clock.now()).await {
@@ -83,9 +85,11 @@ pub(super) async fn obtain(
         };
         match answer {
             Ok(answer) if answer.exit_code != 0 => return Ok(Err(answer)),
-            // In the ledger now; or whoever held the directory was no daemon, and has gone, or has only just made it.
-            Ok(_) => {}
+            Ok(_) if Instant::now() > deadline => return Err(operator::unanswered()),
+            // It is in the ledger now, however short its life.
+            Ok(_) => margin = Duration::ZERO,
             Err(error) if Instant::now() > deadline => return Err(error),
+            // Whoever held the directory was no daemon, and has gone, or has only just made it.
             Err(error) if error.is::<Unanswered>() || is_passing(&error) => {}
             Err(error) => return Err(error),
         }
@@ -94,13 +98,13 @@ pub(super) async fn obtain(
 }
 
 /// The token in the ledger, if there is a ledger and a token that is good.
-async fn look(context: &Context, directory: &std::path::Path, client: &Client) -> anyhow::Result<Option<Token>> {
+async fn look(context: &Context, directory: &Path, client: &Client, margin: Duration) -> anyhow::Result<Option<Token>> {
     let ledger = match Ledger::open_reading(directory).await {
         Ok(ledger) => ledger,
         Err(error) if is_young(&error) => return Ok(None),
         Err(error) => return Err(operator::explain(error)),
     };
-    let token = held(&ledger, client, &*context.clock).await;
+    let token = held(&ledger, client, margin, &*context.clock).await;
     ledger.close().await;
     token.map_err(operator::explain)
 }

@@ -79,8 +79,7 @@ pub(super) fn obstacle(row: &mut TokenRow, credentials: &str, now: &Moment) -> O
     trouble.at = (since.wall, since.boot.clone());
     let pause = match &trouble.refused {
         Some(refused) if refused != credentials => Duration::ZERO,
-        Some(_) => LATCH,
-        None => trouble.pause,
+        _ => trouble.pause,
     };
     let left = pause.checked_sub(since.elapsed(now.0, &now.1)).filter(|left| !left.is_zero())?;
     Some(Obstacle {
@@ -117,7 +116,7 @@ pub(super) fn denied(row: &mut TokenRow, denial: Denial, credentials: String, no
     row.trouble = Some(TokenTrouble {
         at: now,
         failures: if denial.refused { 0 } else { failures },
-        pause: pause(failures).max(asked_for),
+        pause: if denial.refused { LATCH } else { pause(failures).max(asked_for) },
         error: denial.reason,
         remedy: denial.remedy,
         refused: denial.refused.then_some(credentials),
@@ -130,14 +129,20 @@ fn pause(failures: u32) -> Duration {
     (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE)
 }
 
-/// The token that the ledger holds for `client`, if it can still be used for more than its margin. Asks nobody.
+/// The token that the ledger holds for `client`, if more than `margin` of its life (or the tenth of it) is left. Asks
+/// nobody.
 ///
 /// # Errors
 /// When the ledger fails.
-pub async fn held(ledger: &Ledger, client: &Client, clock: &dyn Clock) -> Result<Option<Token>, LedgerError> {
+pub async fn held(
+    ledger: &Ledger,
+    client: &Client,
+    margin: Duration,
+    clock: &dyn Clock,
+) -> Result<Option<Token>, LedgerError> {
     let row = ledger.token(&client.account).await?;
     let row = row.filter(|row| row.identity == client.identity(&ledger.seed()));
-    Ok(row.and_then(|row| good(&row, Some(client.margin), &moment(clock))))
+    Ok(row.and_then(|row| good(&row, Some(margin), &moment(clock))))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod common;
 
 mod flights;
+mod processes;
 
 mod refusals;
 
