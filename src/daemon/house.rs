@@ -14,6 +14,7 @@ use crate::intake::{self, Intake, IntakeError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::poll::Poller;
 use crate::state::{StateDirectory, StateError};
+use crate::token::service::Counter;
 use crate::token::{self, Manager};
 
 /// What keeps the house shut.
@@ -70,6 +71,7 @@ pub struct House {
     pub tokens: Arc<Manager>,
     plan: RwLock<Arc<Plan>>,
     couriers: tokio::sync::Mutex<Couriers>,
+    counter: tokio::sync::Mutex<Counter>,
     stopping: watch::Sender<bool>,
 }
 
@@ -121,6 +123,7 @@ impl House {
         };
         let couriers = Couriers::new(root, ledger.clone(), Arc::clone(&clock), waiting);
         Ok(Self {
+            counter: tokio::sync::Mutex::new(Counter::new(Arc::clone(&tokens), Arc::clone(&clock))),
             state,
             ledger,
             clock,
@@ -155,6 +158,7 @@ impl House {
         }
         self.couriers.lock().await.serve(targets);
         self.tokens.serve(token::accounts(&plan.settings), assemble::way(&plan.settings));
+        self.counter.lock().await.serve(plan.settings.token.socket.as_deref()).await;
         *self.plan.write().unwrap_or_else(std::sync::PoisonError::into_inner) = plan;
         Ok(())
     }
@@ -168,6 +172,11 @@ impl House {
     /// Puts the couriers to work in the background.
     pub async fn start_deliveries(&self) {
         self.couriers.lock().await.serve(&self.plan().settings.delivery.targets);
+    }
+
+    /// Gives tokens to other programs, where that is wanted.
+    pub async fn open_counter(&self) {
+        self.counter.lock().await.serve(self.plan().settings.token.socket.as_deref()).await;
     }
 
     /// Delivers what is due, once, and returns.
@@ -186,6 +195,7 @@ impl House {
     /// Waits for the couriers and closes the ledger. The lock goes with the house.
     pub async fn close(&self) {
         self.stop();
+        self.counter.lock().await.close();
         self.couriers.lock().await.stop().await;
         self.ledger.close().await;
     }

@@ -6,9 +6,11 @@
 mod common;
 
 mod flights;
+mod leaks;
 mod processes;
 
 mod refusals;
+mod service;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
