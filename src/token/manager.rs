@@ -58,8 +58,17 @@ struct Slot {
 struct State {
     /// What the ledger says; `None` until it was read.
     row: Option<TokenRow>,
-    /// The request under way.
-    flight: Option<watch::Receiver<Option<Outcome>>>,
+    /// The request under way, and whose it is.
+    flight: Option<(String, Flight)>,
+}
+
+type Flight = watch::Receiver<Option<Outcome>>;
+
+/// A place on a flight.
+struct Boarding {
+    flight: Flight,
+    /// It began for another client under this account's name, before a reload: it ends first, and brings nothing of use.
+    foreign: bool,
 }
 
 impl Slot {
@@ -115,22 +124,28 @@ impl Manager {
     pub async fn token(self: &Arc<Self>, account: &str) -> Outcome {
         let slot = self.slots.read().unwrap_or_else(PoisonError::into_inner).get(account).cloned();
         let slot = slot.ok_or_else(|| TokenError::Unknown(account.to_owned()))?;
-        let mut flight = match self.board(&slot) {
-            Ok(token) => return Ok(token),
-            Err(flight) => flight,
-        };
-        let mut stopping = self.stopping.clone();
-        tokio::select! {
-            outcome = flight.wait_for(Option::is_some) => match outcome.ok().and_then(|outcome| outcome.clone()) {
-                Some(outcome) => outcome,
-                None => Err(TokenError::Failed {
-                    account: account.to_owned(),
-                    reason: "the request for a token died: this is a defect".to_owned(),
-                    remedy: "report it with the log".to_owned(),
-                    until: self.clock.now(),
-                }),
-            },
-            () = stopped(&mut stopping) => Err(TokenError::Stopping(account.to_owned())),
+        loop {
+            let Boarding { mut flight, foreign } = match self.board(&slot) {
+                Ok(token) => return Ok(token),
+                Err(boarding) => boarding,
+            };
+            let mut stopping = self.stopping.clone();
+            let outcome = tokio::select! {
+                outcome = flight.wait_for(Option::is_some) => outcome.ok().and_then(|outcome| outcome.clone()),
+                () = stopped(&mut stopping) => return Err(TokenError::Stopping(account.to_owned())),
+            };
+            if !foreign {
+                return outcome.unwrap_or_else(|| Err(self.died(account)));
+            }
+        }
+    }
+
+    fn died(&self, account: &str) -> TokenError {
+        TokenError::Failed {
+            account: account.to_owned(),
+            reason: "the request for a token died: this is a defect".to_owned(),
+            remedy: "report it with the log".to_owned(),
+            until: self.clock.now(),
         }
     }
 
@@ -176,18 +191,19 @@ impl Manager {
     }
 
     /// The token, if it is good; else a place on the flight that brings one, which this call may have started.
-    fn board(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<Token, watch::Receiver<Option<Outcome>>> {
+    fn board(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<Token, Boarding> {
         let mut state = slot.lock();
         let client = slot.client();
-        let row = state.row.as_ref().filter(|row| row.identity == client.identity(&self.ledger.seed()));
+        let identity = client.identity(&self.ledger.seed());
+        let row = state.row.as_ref().filter(|row| row.identity == identity);
         if let Some(token) = row.and_then(|row| good(row, Some(client.margin), &moment(&*self.clock))) {
             return Ok(token);
         }
-        if let Some(flight) = &state.flight {
-            return Err(flight.clone());
+        if let Some((whose, flight)) = &state.flight {
+            return Err(Boarding { flight: flight.clone(), foreign: *whose != identity });
         }
         let (tell, flight) = watch::channel(None);
-        state.flight = Some(flight.clone());
+        state.flight = Some((identity, flight.clone()));
         let (manager, slot) = (Arc::clone(self), Arc::clone(slot));
         // On its own: a caller that gives up takes nothing from the others.
         tokio::spawn(async move {
@@ -196,7 +212,7 @@ impl Manager {
             drop(landing);
             tell.send_replace(Some(outcome));
         });
-        Err(flight)
+        Err(Boarding { flight, foreign: false })
     }
 
     /// Sees to it that there is a token: by the ledger, or by asking. A token that is still good outlives a failed renewal.

@@ -168,3 +168,17 @@ async fn a_clock_that_differs_from_the_platform_s_is_said_once_and_names_ntp() {
     assert!(said[0]["message"].as_str().unwrap().contains("NTP"), "{said:?}");
     assert!(daemon.stop().await.success());
 }
+
+#[tokio::test]
+async fn a_token_of_a_short_life_is_given_and_renewed_once_per_life() {
+    let office = Office::open().await;
+    office.server.adjust(|it| it.expires_in = 6);
+    let daemon = office.start().await;
+    let first = text(&office.run(&["token", ACCOUNT]).await.stdout);
+    assert_eq!(first, "token-1-of-COMPTE-API\n");
+    assert_eq!(text(&office.run(&["token", ACCOUNT]).await.stdout), first);
+    tokio::time::sleep(seconds(6)).await;
+    assert_eq!(text(&office.run(&["token", ACCOUNT]).await.stdout), "token-2-of-COMPTE-API\n");
+    assert_eq!(office.asked(), 2);
+    assert!(daemon.stop().await.success());
+}

@@ -131,3 +131,22 @@ async fn a_secret_that_cannot_be_read_is_a_problem_and_no_request() {
     office.password(PASSWORD);
     assert!(desk.token().await.is_ok());
 }
+
+#[tokio::test]
+async fn who_asks_after_a_reload_is_not_given_what_was_asked_for_the_client_before() {
+    let office = Office::open().await;
+    office.server.know("AUTRE", PASSWORD);
+    office.server.adjust(|it| it.latency = Duration::from_millis(100));
+    let desk = office.manager().await;
+    let before = tokio::spawn({
+        let manager = desk.manager.clone();
+        async move { manager.token(ACCOUNT).await.map(|token| token.access_token.expose_secret().to_owned()) }
+    });
+    office.server.wait_for(1).await;
+    let text = std::fs::read_to_string(office.path("vaguemestre.toml")).unwrap();
+    std::fs::write(office.path("vaguemestre.toml"), text.replace("COMPTE-API", "AUTRE")).unwrap();
+    let settings = config::load(&office.path("vaguemestre.toml"), std::iter::empty()).settings.unwrap();
+    desk.manager.serve(token::accounts(&settings), Way::default());
+    assert_eq!(desk.token().await.unwrap(), "token-2-of-AUTRE");
+    assert_eq!(before.await.unwrap().unwrap(), "token-1-of-COMPTE-API");
+}
