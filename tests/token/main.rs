@@ -113,7 +113,7 @@ impl Desk {
         self.manager.reject(ACCOUNT, &token.to_owned().into()).await.unwrap();
     }
 
-    /// What 200 tasks get that need a token at once, after each has done `before`.
+    /// What 200 tasks get that need a token at once, where the one they had was `rejected`.
     async fn crowd(&self, rejected: Option<&str>) -> Vec<Result<String, TokenError>> {
         let one = || async {
             if let Some(rejected) = rejected {
