@@ -46,6 +46,22 @@ pub mod event {
     pub const CONFIG_RELOADED: &str = "config.reloaded";
     /// A changed configuration was not taken up.
     pub const CONFIG_REJECTED: &str = "config.rejected";
+    /// What `check` says of the configuration, said at start.
+    pub const CONFIG_FINDING: &str = "config.finding";
+    /// A feed has another name than in earlier runs.
+    pub const FEED_RENAMED: &str = "feed.renamed";
+    /// An entry of a listing is no id: left alone.
+    pub const LISTING_REFUSED: &str = "listing.refused";
+    /// Work that an earlier run left was taken up.
+    pub const DAEMON_RESUMED: &str = "daemon.resumed";
+    /// Something of the daemon's own does not work as it should.
+    pub const DAEMON_FAULT: &str = "daemon.fault";
+    /// The ledger could not be read or written.
+    pub const LEDGER_FAILED: &str = "ledger.failed";
+    /// There is no ledger yet.
+    pub const LEDGER_MISSING: &str = "ledger.missing";
+    /// There is room on the disk again.
+    pub const DISK_RECOVERED: &str = "disk.recovered";
     /// An operator's command was carried out.
     pub const OPERATOR_COMMAND: &str = "operator.command";
 }

@@ -1,8 +1,9 @@
 //! The state directory: its modes, its owner, its lock, its free space.
 //!
-//! On disk: `lock` (held by whoever works on the state, naming them), `ledger.sqlite`, `archive/` and, by default,
+//! On disk: `lock` (held by whoever works on the state, naming them and their role, a line each), `ledger.sqlite`, `archive/` and, by default,
 //! `inbox/`. The lock is the kernel's (`flock`): it goes with the process, so there are no stale ones.
 
+use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -13,7 +14,7 @@ use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Gid, Uid, User};
 
-use crate::clock::stamp;
+use crate::schedule::paris;
 
 const LOCK: &str = "lock";
 /// A look at the lock (`status`) holds it for an instant: whoever really wants it tries this often.
@@ -28,8 +29,8 @@ pub enum StateError {
     Held {
         /// The state directory.
         path: PathBuf,
-        /// What the holder wrote about itself.
-        holder: String,
+        /// By whom.
+        holder: Holder,
     },
     /// It is not there.
     #[error("the state directory {} does not exist", .0.display())]
@@ -57,6 +58,7 @@ impl StateError {
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
+            Self::Held { holder, .. } if holder.role == Role::Command => "wait until that command has ended",
             Self::Held { .. } => "stop that one first, or leave the work to it",
             Self::Missing(_) => "start the daemon once (`vaguemestre run` makes it), or correct [state] directory",
             Self::Unusable { .. } => {
@@ -64,6 +66,48 @@ impl StateError {
             }
             Self::Owner { .. } => "run the command as that user: `sudo -u vaguemestre vaguemestre …`",
         }
+    }
+}
+
+/// What a process holds the state directory for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// To poll, and to carry out the requests of commands.
+    Daemon,
+    /// To carry out one order; it answers no requests.
+    Command,
+}
+
+impl Role {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Daemon => "daemon",
+            Self::Command => "command",
+        }
+    }
+}
+
+/// Who holds a state directory, as they wrote into its lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// What for. Who has not written it yet counts as a command: it may become a daemon any moment.
+    pub role: Role,
+    /// The process and its start, in Paris time.
+    pub name: String,
+}
+
+impl Holder {
+    fn parse(text: &str) -> Self {
+        let mut lines = text.lines();
+        let name = lines.next().filter(|name| !name.is_empty()).unwrap_or("another process").to_owned();
+        let role = if lines.next() == Some(Role::Daemon.as_str()) { Role::Daemon } else { Role::Command };
+        Self { role, name }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.role.as_str())
     }
 }
 
@@ -75,11 +119,11 @@ pub struct StateDirectory {
 }
 
 impl StateDirectory {
-    /// Makes the directory if it is missing (0750) and takes its lock.
+    /// Makes the directory if it is missing (0750) and takes its lock, as `role`.
     ///
     /// # Errors
     /// [`StateError::Held`] names the holder; otherwise what the system says.
-    pub async fn hold(path: &Path, now: Timestamp) -> Result<Self, StateError> {
+    pub async fn hold(path: &Path, role: Role, now: Timestamp) -> Result<Self, StateError> {
         let unusable = |source| StateError::Unusable { path: path.to_owned(), source };
         if !path.exists() {
             DirBuilder::new().recursive(true).mode(0o750).create(path).map_err(unusable)?;
@@ -88,16 +132,16 @@ impl StateDirectory {
             let file = open_lock(path).map_err(unusable)?;
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(mut lock) => {
-                    lock.set_len(0).map_err(unusable)?;
-                    writeln!(lock, "process {} since {}", std::process::id(), stamp(now)).map_err(unusable)?;
+                    let since = now.to_zoned(paris().clone()).strftime("%Y-%m-%d %H:%M:%S");
+                    let text = format!("process {} since {since} (Paris)\n{}\n", std::process::id(), role.as_str());
+                    lock.set_len(0).and_then(|()| lock.write_all(text.as_bytes())).map_err(unusable)?;
                     return Ok(Self { path: path.to_owned(), _lock: lock });
                 }
                 Err((_, nix::Error::EWOULDBLOCK)) => tokio::time::sleep(PAUSE).await,
                 Err((_, error)) => return Err(unusable(error.into())),
             }
         }
-        let holder = read_holder(path).unwrap_or_else(|| "another process".to_owned());
-        Err(StateError::Held { path: path.to_owned(), holder })
+        Err(StateError::Held { path: path.to_owned(), holder: read_holder(path) })
     }
 
     /// Where it is.
@@ -109,11 +153,11 @@ impl StateDirectory {
 
 /// Who holds the lock of the state directory `path`; `None` where nobody does.
 #[must_use]
-pub fn holder(path: &Path) -> Option<String> {
+pub fn holder(path: &Path) -> Option<Holder> {
     let file = File::open(path.join(LOCK)).ok()?;
     match Flock::lock(file, FlockArg::LockSharedNonblock) {
         Ok(_) => None,
-        Err(_) => Some(read_holder(path).unwrap_or_else(|| "another process".to_owned())),
+        Err(_) => Some(read_holder(path)),
     }
 }
 
@@ -121,11 +165,17 @@ fn open_lock(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).open(path.join(LOCK))
 }
 
-fn read_holder(path: &Path) -> Option<String> {
+fn read_holder(path: &Path) -> Holder {
     let mut text = String::new();
-    File::open(path.join(LOCK)).ok()?.take(200).read_to_string(&mut text).ok()?;
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    // What cannot be read names nobody.
+    let _ = File::open(path.join(LOCK)).and_then(|file| file.take(200).read_to_string(&mut text));
+    Holder::parse(&text)
+}
+
+/// The daemon that holds the state directory `path`, if one does.
+#[must_use]
+pub fn daemon(path: &Path) -> Option<Holder> {
+    holder(path).filter(|holder| holder.role == Role::Daemon)
 }
 
 /// Bytes that an ordinary user may still write on the file system of `path`.

@@ -30,6 +30,7 @@ CREATE TABLE feeds (
     last_listed_boot_ms     INTEGER,
     next_poll_at            TEXT NOT NULL,
     resume_at               TEXT,               -- documents wait that need no listing
+    not_before              TEXT,               -- the platform asked not to be called before
     last_success_at         TEXT,
     last_document_at        TEXT,
     failing_since           TEXT,
@@ -70,6 +71,7 @@ CREATE TABLE documents (
                                                    'abandoned', 'gone', 'lost', 'dismissed')),
     attempts        INTEGER NOT NULL DEFAULT 0,
     interruptions   INTEGER NOT NULL DEFAULT 0,
+    setbacks        INTEGER NOT NULL DEFAULT 0,     -- tries that did not keep it, counted or not: its place in the queue
     listed_at       TEXT NOT NULL,
     requested_at    TEXT,
     stored_at       TEXT,
@@ -91,8 +93,9 @@ CREATE TABLE documents (
     UNIQUE (feed, remote_id)
 );
 CREATE INDEX documents_state ON documents (feed, state, id);
--- Documents that may be fetched: those never interrupted first, so that one that hangs never keeps the others waiting.
-CREATE INDEX documents_queue ON documents (feed, interruptions, id) WHERE state IN ('listed', 'fetching', 'failed');
+CREATE INDEX documents_listed ON documents (feed, id);
+-- Documents that may be fetched: those without a setback first, so that one that never comes keeps no other waiting.
+CREATE INDEX documents_queue ON documents (feed, setbacks, id) WHERE state IN ('listed', 'fetching', 'failed');
 
 CREATE TABLE deliveries (
     id              INTEGER PRIMARY KEY,    -- grows in the order of storing
@@ -108,7 +111,9 @@ CREATE TABLE deliveries (
     UNIQUE (feed, remote_id, target),
     FOREIGN KEY (feed, remote_id) REFERENCES documents (feed, remote_id) ON UPDATE CASCADE
 );
-CREATE INDEX deliveries_open ON deliveries (target, next_try_at, id) WHERE state IN ('pending', 'failed');
+-- Those never tried go out in the order of storing, those that failed when their pause ends.
+CREATE INDEX deliveries_pending ON deliveries (target, id) WHERE state = 'pending';
+CREATE INDEX deliveries_failed ON deliveries (target, next_try_at) WHERE state = 'failed';
 
 CREATE TABLE requests (
     id          INTEGER PRIMARY KEY,

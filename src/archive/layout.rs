@@ -49,19 +49,41 @@ pub fn inbox_path(feed: &FeedName, remote_id: &str, name: Option<&str>, extensio
     PathBuf::from(feed.as_str()).join(format!("{file}.{extension}"))
 }
 
-/// The name of a whole body that has passed its checks, before it is synced: after a crash, a file whose content
-/// matches this name is adopted.
-#[must_use]
-pub fn sealed_name(document: i64, size: u64, sha256: &str) -> String {
-    format!("{document}.{size}.{sha256}.sealed")
+/// What the name of a file says that is whole, and on its way to its final name: after a crash, a file whose content
+/// matches its name is adopted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedName {
+    /// The row of its document.
+    pub document: i64,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256, in hexadecimal.
+    pub sha256: String,
+    /// Whether an operator took it though it had not passed the checks.
+    pub accepted: bool,
 }
 
-/// Reads a [`sealed_name`] back: document, size, SHA-256.
+impl SealedName {
+    /// The file's name: `<document>.<size>.<sha256>.sealed`, or `….accepted`.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let ending = if self.accepted { "accepted" } else { "sealed" };
+        format!("{}.{}.{}.{ending}", self.document, self.size, self.sha256)
+    }
+}
+
+/// Reads the name of a sealed file back.
 #[must_use]
-pub fn parse_sealed(name: &str) -> Option<(i64, u64, String)> {
-    let mut parts = name.strip_suffix(".sealed")?.split('.');
-    let parsed = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.to_owned());
-    (parts.next().is_none() && parsed.2.len() == 64).then_some(parsed)
+pub fn parse_sealed(name: &str) -> Option<SealedName> {
+    let parts: Vec<&str> = name.split('.').collect();
+    let [document, size, sha256, ending] = parts[..] else { return None };
+    let accepted = match ending {
+        "sealed" => false,
+        "accepted" => true,
+        _ => return None,
+    };
+    let (document, size) = (document.parse().ok()?, size.parse().ok()?);
+    (sha256.len() == 64).then(|| SealedName { document, size, sha256: sha256.to_owned(), accepted })
 }
 
 /// Hexadecimal digits of `bytes`, in lower case.
@@ -111,8 +133,10 @@ mod tests {
 
     #[test]
     fn sealed_names_read_back() {
-        let sha = "ab".repeat(32);
-        assert_eq!(parse_sealed(&sealed_name(7, 42, &sha)), Some((7, 42, sha)));
+        for accepted in [false, true] {
+            let name = SealedName { document: 7, size: 42, sha256: "ab".repeat(32), accepted };
+            assert_eq!(parse_sealed(&name.file_name()), Some(name));
+        }
         for name in ["7.42.sealed", "7.part", "x.42.ab.sealed", "7.42.abcd.sealed"] {
             assert_eq!(parse_sealed(name), None, "{name}");
         }

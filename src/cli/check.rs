@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
-use super::{Context, Outcome, exit, online, runtime};
+use super::{Context, Outcome, exit, online, print, runtime};
 use crate::config::{Fast, FastAccount, Finding, Place, SecretError, Settings, Weight};
 use crate::daemon::assemble;
 use crate::identity::{self, Identity};
@@ -59,7 +59,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
         working += clients.iter().filter(|client| no_problem(&client.account, &findings)).count();
         usable = Some(working);
     }
-    findings.sort_by_key(|finding| finding.weight);
+    print::order(&mut findings);
     let mut out = std::io::stdout().lock();
     for finding in &findings {
         writeln!(out, "{finding}")?;

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::selection::Selection;
+use super::selection::{NoFeed, Selection};
 use super::{Context, Outcome, exit, print, runtime};
 use crate::feed::DocumentState;
 use crate::ledger::{DocumentRow, Filter, Ledger, LedgerError};
@@ -26,13 +26,15 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// The ledger or the output failed.
+/// The ledger or the output failed, or nothing was found to list.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Output(#[from] std::io::Error),
+    #[error(transparent)]
+    Selection(#[from] NoFeed),
 }
 
 pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
@@ -54,6 +56,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
         Ok(()) => {}
         Err(Failure::Ledger(error)) => return Err(print::with_remedy(error.remedy(), error)),
         Err(Failure::Output(error)) => return Err(error.into()),
+        Err(Failure::Selection(error)) => return Err(error.into()),
     }
     out.flush()?;
     Ok(exit::DONE)
@@ -67,7 +70,10 @@ async fn list(
 ) -> Result<(), Failure> {
     let filter = Filter { state: arguments.state, since: arguments.since };
     let mut lines = Lines { json: arguments.json, count: 0 };
-    for feed in ledger.feeds().await?.into_iter().filter(|row| selection.holds(&row.feed)) {
+    let mut feeds = ledger.feeds().await?;
+    feeds.retain(|row| selection.holds(&row.feed));
+    selection.require(!feeds.is_empty(), &arguments.selectors)?;
+    for feed in feeds {
         ledger.documents(feed.feed.as_str(), &filter, |row| lines.write(out, &row).map_err(Failure::from)).await?;
     }
     lines.end(out)?;

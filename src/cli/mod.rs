@@ -27,13 +27,16 @@ use std::time::Duration;
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{LogFormat, LogLevel, Settings, Weight};
+use crate::config::{LogFormat, LogLevel, Settings};
 use crate::log;
 
 /// Where the configuration is looked for last.
 const DEFAULT_CONFIG: &str = "/etc/vaguemestre/vaguemestre.toml";
 /// Threads for files and certificates: bounded, for each keeps memory of its own.
 const BLOCKING_THREADS: usize = 8;
+
+/// Options of every command stand apart in its help.
+const COMMON: &str = "Options of every command";
 
 /// Exit codes, as SPEC and README list them.
 mod exit {
@@ -47,13 +50,13 @@ mod exit {
 #[command(version, about, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 pub struct Invocation {
     /// The configuration [default: $VAGUEMESTRE_CONFIG, then /etc/vaguemestre/vaguemestre.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = COMMON)]
     config: Option<PathBuf>,
     /// Says more (twice: everything)
-    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet", help_heading = COMMON)]
     verbose: u8,
     /// Says only errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = COMMON)]
     quiet: bool,
     #[command(subcommand)]
     command: Command,
@@ -81,7 +84,7 @@ enum Command {
     Dismiss(dismiss::Arguments),
     /// Prints a valid access token of an account, from the store that all programs share
     Token(token::Arguments),
-    /// A simulated platform and the real daemon against it, in a temporary directory
+    /// A simulated platform and the real daemon against it, in a temporary directory; takes 20 s
     #[cfg(feature = "simulator")]
     Demo(demo::Arguments),
     /// Prints completions for a shell
@@ -173,15 +176,14 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 impl Context {
-    /// Loads the configuration. Errors are printed, all of them, and end the command with 78; problems and notes are
-    /// left to `check` and the log.
+    /// Loads the configuration. Errors are printed, all of them and the problems with them, and end the command with
+    /// 78; otherwise problems and notes are left to `check` and the log.
     fn settings(&self) -> Result<Settings, u8> {
         let loaded = crate::config::load(&self.config, std::env::vars());
         match loaded.settings {
             Some(settings) => Ok(settings),
             None => {
-                let errors = loaded.findings.iter().filter(|finding| finding.weight == Weight::Error);
-                errors.for_each(print::finding);
+                print::faults(loaded.findings);
                 Err(exit::CONFIGURATION)
             }
         }

@@ -4,15 +4,19 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{Context, Outcome, print, runtime};
 use crate::config::Settings;
 use crate::daemon::operate::{self, Answer, Order};
 use crate::daemon::{House, HouseError};
 use crate::ledger::{Ledger, LedgerError, RequestState};
-use crate::state::{StateError, holder};
+use crate::state::{Role, StateError, daemon};
 
 /// How often a request's row is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// Another command that works on the state directory is waited for this long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The daemon went away while it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -48,14 +52,23 @@ pub(super) fn actor() -> String {
 
 async fn give(context: &Context, settings: Settings, order: &Order, actor: &str) -> anyhow::Result<Answer> {
     let directory = settings.state.directory.clone();
-    if holder(&directory).is_some() {
-        return ask(context, &directory, order, actor).await;
-    }
-    let house = match House::open(settings, Arc::clone(&context.clock)).await {
-        Ok(house) => Arc::new(house),
-        // A daemon was started in between.
-        Err(HouseError::State(StateError::Held { .. })) => return ask(context, &directory, order, actor).await,
-        Err(error) => return Err(print::with_remedy(error.remedy(), error)),
+    let given_up = Instant::now() + PATIENCE;
+    let mut told = false;
+    let house = loop {
+        if daemon(&directory).is_some() {
+            return ask(context, &directory, order, actor).await;
+        }
+        match House::open(settings.clone(), Role::Command, Arc::clone(&context.clock)).await {
+            Ok(house) => break Arc::new(house),
+            // A daemon was started in between, or another command works: that one answers no requests.
+            Err(HouseError::State(StateError::Held { holder, .. })) if Instant::now() < given_up => {
+                if holder.role == Role::Command && !context.verbosity.quiet && !std::mem::replace(&mut told, true) {
+                    print::aside(&format!("waiting for another command to end: {holder}"));
+                }
+            }
+            Err(error) => return Err(print::with_remedy(error.remedy(), error)),
+        }
+        tokio::time::sleep(LOOK).await;
     };
     let answer = operate::obey_alone(&house, order, actor).await;
     house.close().await;
@@ -77,7 +90,7 @@ pub(super) async fn ask(
                 ledger.close().await;
                 return Ok(Answer { text: answer, exit_code });
             }
-            Some(RequestState::Pending | RequestState::Running) if holder(directory).is_some() => {}
+            Some(RequestState::Pending | RequestState::Running) if daemon(directory).is_some() => {}
             _ => return Err(unanswered()),
         }
         tokio::time::sleep(LOOK).await;

@@ -52,6 +52,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
     let until = from.checked_add(arguments.span)?;
     let known = runtime()?.block_on(known(&settings, now))?;
     let feeds = feeds(fast, &selection);
+    selection.require(!feeds.is_empty(), &arguments.selectors)?;
     let firsts = firsts(&feeds, &known, &cadence, now);
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let seed = known.seed;
@@ -76,7 +77,10 @@ async fn known(settings: &Settings, now: Timestamp) -> anyhow::Result<Known> {
             Ok(Known { seed, next: next.collect() })
         }
         Err(LedgerError::Missing(_)) => {
-            tracing::warn!("no ledger yet: chance is drawn anew, and the daemon will draw otherwise");
+            tracing::warn!(
+                event = crate::log::event::LEDGER_MISSING,
+                "no ledger yet: chance is drawn anew, and the daemon will draw otherwise"
+            );
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
             Ok(Known { seed: Seed(seed), next: HashMap::new() })

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::config::Finding;
+use crate::config::{Finding, Place, Weight};
 
 /// What to do about an error, carried beside it.
 #[derive(Debug)]
@@ -36,6 +37,12 @@ pub(super) fn error(error: &anyhow::Error) {
     }
 }
 
+/// Writes to standard error what goes on, beside the answer.
+#[expect(clippy::print_stderr, reason = "this is where commands speak to people")]
+pub(super) fn aside(text: &str) {
+    eprintln!("{text}");
+}
+
 /// Causes that only repeat the one before say nothing.
 fn dedup(causes: Vec<String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
@@ -57,10 +64,20 @@ pub(super) fn refusal(text: &str) {
     }
 }
 
-/// Writes a finding to standard error.
+/// Writes to standard error why nothing can start: the errors, and the problems that they may point to.
 #[expect(clippy::print_stderr, reason = "this is where commands report findings")]
-pub(super) fn finding(finding: &Finding) {
-    eprintln!("{finding}");
+pub(super) fn faults(mut findings: Vec<Finding>) {
+    order(&mut findings);
+    findings.iter().filter(|finding| finding.weight != Weight::Note).for_each(|finding| eprintln!("{finding}"));
+}
+
+/// Puts findings into the order they are read in: the weightiest first, then as they stand in the files.
+pub(super) fn order(findings: &mut [Finding]) {
+    fn place(finding: &Finding) -> (Weight, bool, Option<&PathBuf>, Option<u32>) {
+        let Place { file, line, .. } = &finding.place;
+        (finding.weight, file.is_none(), file.as_ref(), *line)
+    }
+    findings.sort_by(|a, b| place(a).cmp(&place(b)));
 }
 
 /// Writes a table with aligned columns, two spaces apart; the last column is as long as it likes.

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use super::{Context, Outcome, exit, print, runtime};
 use crate::config::Weight;
 use crate::daemon::{self, HouseError};
-use crate::log;
+use crate::log::{self, event};
 
 pub(super) fn execute(context: &Context) -> Outcome {
     let file = context.config.clone();
     let load = move || crate::config::load(&file, std::env::vars());
     let loaded = load();
     let Some(settings) = loaded.settings else {
-        loaded.findings.iter().filter(|finding| finding.weight == Weight::Error).for_each(print::finding);
+        print::faults(loaded.findings);
         return Ok(exit::CONFIGURATION);
     };
     log::start(settings.log.format, context.verbosity.level(settings.log.level));
     for finding in &loaded.findings {
         match finding.weight {
-            Weight::Note => tracing::info!(key = finding.place.key, "{finding}"),
-            _ => tracing::warn!(key = finding.place.key, "{finding}"),
+            Weight::Note => tracing::info!(event = event::CONFIG_FINDING, key = finding.place.key, "{finding}"),
+            _ => tracing::warn!(event = event::CONFIG_FINDING, key = finding.place.key, "{finding}"),
         }
     }
     context.enter(&settings)?;

@@ -6,6 +6,11 @@ use crate::feed::FeedName;
 /// What a command was asked to look at; nothing named means everything.
 pub(super) struct Selection(Option<Patterns>);
 
+/// What was named is not there: more likely a slip than a question.
+#[derive(Debug, thiserror::Error)]
+#[error("no feed matches {0}; `vaguemestre status` lists them")]
+pub(super) struct NoFeed(String);
+
 impl Selection {
     /// Reads selectors as they were typed.
     ///
@@ -16,6 +21,14 @@ impl Selection {
             return Ok(Self(None));
         }
         Ok(Self(Some(Patterns::parse(selectors.to_vec())?)))
+    }
+
+    /// Refuses to answer with nothing where something was named.
+    ///
+    /// # Errors
+    /// [`NoFeed`], unless a feed was `found`.
+    pub(super) fn require(&self, found: bool, selectors: &[String]) -> Result<(), NoFeed> {
+        if found || self.0.is_none() { Ok(()) } else { Err(NoFeed(selectors.join(", "))) }
     }
 
     pub(super) fn holds(&self, feed: &FeedName) -> bool {

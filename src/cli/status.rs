@@ -37,6 +37,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
         ledger.close().await;
         overview.map_err(|error| print::with_remedy(error.remedy(), error))
     })?;
+    selection.require(!(overview.feeds.is_empty() && overview.accounts.is_empty()), &arguments.selectors)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     if arguments.json {
         serde_json::to_writer_pretty(&mut out, &overview)?;

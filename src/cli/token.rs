@@ -15,7 +15,7 @@ use super::{Context, Outcome, exit, print, runtime};
 use crate::config::Settings;
 use crate::daemon::operate::{self, Answer, Order};
 use crate::ledger::{Ledger, LedgerError};
-use crate::state::{StateDirectory, StateError};
+use crate::state::{Role, StateDirectory, StateError, daemon};
 use crate::token::{self, Client, Manager, Token, TokenError, held};
 
 /// How long others may hold the state directory without leaving a token in it.
@@ -75,21 +75,24 @@ pub(super) async fn obtain(
         if let Some(token) = look(context, directory, client, margin).await? {
             return Ok(Ok(token));
         }
-        let answer = match StateDirectory::hold(directory, context.clock.now()).await {
-            Ok(_lock) => return alone(context, settings, client).await,
-            Err(StateError::Held { .. }) => {
-                let order = Order::Token { account: client.account.clone() };
-                operator::ask(context, directory, &order, &operator::actor()).await
+        if daemon(directory).is_none() {
+            match StateDirectory::hold(directory, Role::Command, context.clock.now()).await {
+                Ok(_lock) => return alone(context, settings, client).await,
+                // Another command works, and may well leave a token; or a daemon was started in between.
+                Err(StateError::Held { .. }) if Instant::now() < deadline => {}
+                Err(error) => return Err(print::with_remedy(error.remedy(), error)),
             }
-            Err(error) => return Err(print::with_remedy(error.remedy(), error)),
-        };
-        match answer {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
+        let order = Order::Token { account: client.account.clone() };
+        match operator::ask(context, directory, &order, &operator::actor()).await {
             Ok(answer) if answer.exit_code != 0 => return Ok(Err(answer)),
             Ok(_) if Instant::now() > deadline => return Err(operator::unanswered()),
             // It is in the ledger now, however short its life.
             Ok(_) => margin = Duration::ZERO,
             Err(error) if Instant::now() > deadline => return Err(error),
-            // Whoever held the directory was no daemon, and has gone, or has only just made it.
+            // The daemon has gone, or is only just making the ledger.
             Err(error) if error.is::<Unanswered>() || is_passing(&error) => {}
             Err(error) => return Err(error),
         }

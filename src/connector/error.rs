@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustls::AlertDescription;
 
 use crate::http::HttpError;
+use crate::http::error::is_about_certificates;
 
 /// Why a listing or a document did not come.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,7 @@ pub enum ConnectorError {
         /// Its words.
         detail: String,
     },
-    /// The request left; its answer did not arrive whole.
+    /// The request left; its answer did not arrive, or not as the bytes that were asked for.
     #[error("{detail}")]
     Broken {
         /// How far it came.
@@ -80,6 +81,7 @@ impl From<HttpError> for ConnectorError {
         let detail = error.to_string();
         match error {
             HttpError::Unreachable { .. } => Access::new(Cause::Network, detail).into(),
+            HttpError::Proxy { .. } => Access::new(Cause::Proxy, detail).into(),
             HttpError::UntrustedServer { issuer: Some(issuer), .. } => {
                 Access::new(Cause::Inspection { issuer }, detail).into()
             }
@@ -108,6 +110,8 @@ pub enum Cause {
     CertificateNotSeen,
     /// The platform does not know the SIREN.
     UnknownSubscriber,
+    /// The platform ends the handshake with an alert that does not say whether the certificate is why.
+    Tls,
     /// The platform knows us, and denies this SIREN or this feed.
     Unauthorized,
     /// The address of this feed does not exist there.
@@ -121,7 +125,7 @@ pub enum Cause {
     },
     /// The server's certificate is not valid.
     ServerCertificate,
-    /// Something in between asks for a login.
+    /// The proxy makes no way through, or asks for a login.
     Proxy,
     /// No connection.
     Network,
@@ -140,6 +144,7 @@ impl Cause {
             Self::CertificateRefused => "certificate_refused",
             Self::CertificateNotSeen => "certificate_not_seen",
             Self::UnknownSubscriber => "unknown_subscriber",
+            Self::Tls => "tls",
             Self::Unauthorized => "unauthorized",
             Self::NotThere => "not_there",
             Self::Redirect => "redirect",
@@ -159,7 +164,8 @@ impl Cause {
             AlertDescription::CertificateRevoked => Self::CertificateRevoked,
             AlertDescription::UnknownCA => Self::UnknownAuthority,
             AlertDescription::CertificateRequired => Self::CertificateNotSeen,
-            _ => Self::CertificateRefused,
+            alert if is_about_certificates(alert) => Self::CertificateRefused,
+            _ => Self::Tls,
         }
     }
 
@@ -190,6 +196,11 @@ impl Cause {
             Self::UnknownSubscriber => {
                 "correct the account's siren, or ask FAST to open it for this certificate".into()
             }
+            Self::Tls => {
+                "the causes are a certificate that FAST does not accept, a device that inspects TLS on the way, or \
+                          trouble at the platform: run `vaguemestre check --online`; if it stays so, ask FAST support"
+                    .into()
+            }
             Self::Unauthorized => {
                 "ask FAST support to give this certificate the right to this SIREN and to enable this feed for it"
                     .into()
@@ -203,7 +214,11 @@ impl Cause {
                  your own, name it in ca_certificate"
             ),
             Self::ServerCertificate => "check this machine's clock and its package ca-certificates".into(),
-            Self::Proxy => "check [http] proxy; a proxy that asks for a password is not supported".into(),
+            Self::Proxy => {
+                "check [http] proxy, and that it lets this machine reach that host; a proxy that asks for a \
+                            password is not supported"
+                    .into()
+            }
             Self::Network => {
                 "check the network, the name server, the firewall (port 443 outwards) and [http] proxy of this machine"
                     .into()
@@ -239,6 +254,7 @@ impl fmt::Display for Access {
             Cause::CertificateRefused => "FAST refuses the certificate".to_owned(),
             Cause::CertificateNotSeen => "FAST saw no certificate".to_owned(),
             Cause::UnknownSubscriber => "FAST does not know this SIREN".to_owned(),
+            Cause::Tls => "TLS fails".to_owned(),
             Cause::Unauthorized => "FAST denies access to this SIREN or feed".to_owned(),
             Cause::NotThere => "the platform has no such address".to_owned(),
             Cause::Redirect => "the platform sends us elsewhere".to_owned(),
@@ -253,3 +269,27 @@ impl fmt::Display for Access {
 }
 
 impl std::error::Error for Access {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_alerts_about_certificates_blame_the_certificate() {
+        let kind = |alert| Cause::from_alert(alert).kind();
+        assert_eq!(kind(AlertDescription::BadCertificate), "certificate_refused");
+        assert_eq!(kind(AlertDescription::AccessDenied), "certificate_refused");
+        assert_eq!(kind(AlertDescription::CertificateExpired), "certificate_expired");
+        for alert in [
+            AlertDescription::HandshakeFailure,
+            AlertDescription::InternalError,
+            AlertDescription::ProtocolVersion,
+            AlertDescription::BadRecordMac,
+        ] {
+            assert_eq!(kind(alert), "tls");
+        }
+        let (host, alert) = ("fast".to_owned(), AlertDescription::InternalError);
+        let error = ConnectorError::from(HttpError::Refused { host, alert }).to_string();
+        assert!(error.starts_with("TLS fails (fast refused the connection (TLS alert InternalError)): "), "{error}");
+    }
+}

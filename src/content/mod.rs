@@ -37,8 +37,8 @@ pub enum MediaType {
 }
 
 impl MediaType {
-    /// Those that a kept document may have.
-    pub const KEPT: [Self; 4] = [Self::Xml, Self::Pdf, Self::Zip, Self::Binary];
+    /// One for each extension that a kept document may have; JSON only where an operator took it for the document.
+    pub const KEPT: [Self; 5] = [Self::Xml, Self::Pdf, Self::Zip, Self::Json, Self::Binary];
 
     /// The media type's registered name, e.g. `application/xml`.
     #[must_use]

@@ -47,7 +47,10 @@ pub fn platform_error(bytes: &[u8]) -> Option<PlatformError> {
     if bytes.len() > MAX_ERROR_BYTES {
         return None;
     }
-    let wire: Wire = serde_json::from_str(sniff::readable(bytes).trim()).ok()?;
+    let text = sniff::readable(bytes);
+    // An array fills the fields of a struct too, in their order: a list of three ids is no error.
+    let object = Some(text.trim()).filter(|text| text.starts_with('{'))?;
+    let wire: Wire = serde_json::from_str(object).ok()?;
     let code = wire.error_code.as_ref().and_then(number);
     let developer = wire.developer_message.as_ref().and_then(words);
     let user = wire.user_friendly_message.as_ref().and_then(words);

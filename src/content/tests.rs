@@ -132,7 +132,17 @@ fn platform_errors_are_read_whatever_fields_they_have() {
     assert_eq!(read(r#"{"developerMessage":" ","errorCode":100}"#), error(Some(100), ""));
     assert_eq!(read(r#"{"developerMessage":{"x":[1]},"errorCode":100.5,"userFriendlyMessage":"c"}"#), error(None, "c"));
     assert_eq!(read("\u{FEFF}{\"developerMessage\":\"d\\u0000\\n\\u001b[2J\\u202ee\"}\r\n"), error(None, "d [2Je"));
-    for other in ["", "{}", "[]", "null", r#"{"error":"x"}"#, r#"{"developerMessage":null}"#, r#"{"errorCode":1"#] {
+    for other in [
+        "",
+        "{}",
+        "[]",
+        "[10, 11, 12]",
+        r#"["1", "a", "b"]"#,
+        "null",
+        r#"{"error":"x"}"#,
+        r#"{"developerMessage":null}"#,
+        r#"{"errorCode":1"#,
+    ] {
         assert_eq!(read(other), None, "{other}");
     }
     let latin = platform_error(b"{\"developerMessage\":\"refus\xE9\"}").unwrap();

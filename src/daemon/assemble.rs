@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use crate::config::{Fast, Settings};
 use crate::feed::FeedName;
 use crate::http::verifier::{ServerVerifier, TrustError};
-use crate::ledger::{FeedIdentity, Ledger, LedgerError};
+use crate::ledger::{Conflict, FeedIdentity, Ledger, LedgerError};
 use crate::log::event;
 use crate::poll::{Account, Feed, Platform};
 use crate::schedule::{Cadence, Calendar, NoTimeLeft};
@@ -121,19 +121,21 @@ pub(super) async fn register(
 ) -> Result<Catalog, AssemblyError> {
     let registration = ledger.register(identities(&catalog), now).await?;
     for (old, new) in &registration.renamed {
-        tracing::info!(feed = %new, "{old} is now called {new}; its history goes with it");
+        tracing::info!(event = event::FEED_RENAMED, feed = %new, "{old} is now called {new}; its history goes with it");
     }
     let unusable = settings.fast.iter().flat_map(|fast| &fast.unusable);
     let mut problems: Vec<(String, String)> =
         unusable.map(|account| (format!("fast/{}", account.name), account.problem.clone())).collect();
     problems.extend(token::unusable(settings));
-    for (feed, origin, siren) in registration.conflicts {
-        catalog.remove(&feed);
+    for Conflict { feed, origin, siren } in registration.conflicts {
+        let account = feed.account_name().to_owned();
+        // All of it stays out: one feed under the wrong SIREN is a mistake in the account, not in the feed.
+        catalog.retain(|name, _| name.account_name() != account);
         let problem = format!(
             "{feed} belongs, in the ledger, to SIREN {siren} at {origin}: give the account a new name, so that what was \
              collected for the other stays apart"
         );
-        problems.push((feed.account_name().to_owned(), problem));
+        problems.push((account, problem));
     }
     let mut clients = Vec::new();
     for client in token::accounts(settings) {
@@ -143,13 +145,10 @@ pub(super) async fn register(
     ledger.retire_tokens(clients.iter().map(|(account, _)| account.clone()).collect()).await?;
     let others = problems.iter().map(|(account, _)| account).chain(clients.iter().map(|(account, _)| account));
     ledger.retire_accounts(others.cloned().collect()).await?;
-    for (account, problem) in ledger.judge_clients(clients, now).await? {
+    let mut news = ledger.bar_accounts(problems, now).await?;
+    news.extend(ledger.judge_clients(clients, now).await?);
+    for (account, problem) in news {
         tracing::error!(event = event::ACCOUNT_UNUSABLE, account, "account {account} cannot work: {problem}");
-    }
-    for (account, problem) in problems {
-        if ledger.judge_account(&account, None, Some(problem.clone()), now).await? {
-            tracing::error!(event = event::ACCOUNT_UNUSABLE, account, "account {account} cannot work: {problem}");
-        }
     }
     Ok(catalog)
 }

@@ -3,14 +3,20 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::config::Target;
 use crate::delivery::Courier;
 use crate::ledger::{Ledger, LedgerError};
+
+/// A stop waits for batches on their way, but not for a target that hangs: what it holds is delivered again.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves the targets of the present configuration.
 #[derive(Debug)]
@@ -55,18 +61,29 @@ impl Couriers {
         }
     }
 
-    /// Delivers what is due to `targets`, once.
+    /// Delivers what is due to `targets`, once, to all side by side.
     pub(super) async fn deliver_once(&self, targets: &[Target]) -> Result<(), LedgerError> {
-        for target in targets {
+        let deliver = |target| {
             let courier = self.courier(target);
-            while courier.deliver().await? > 0 {}
-        }
+            async move {
+                while courier.deliver().await? > 0 {}
+                Ok(())
+            }
+        };
+        try_join_all(targets.iter().map(deliver)).await?;
         Ok(())
     }
 
     /// Stops all, and waits for what is on its way.
     pub(super) async fn stop(&mut self) {
         self.serve(&[]);
-        while self.tasks.join_next().await.is_some() {}
+        let ended = timeout(PATIENCE, async { while self.tasks.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!(
+                "{} deliveries hang and are not waited for any longer; they are made again after the next start",
+                self.tasks.len()
+            );
+            self.tasks.shutdown().await;
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::{Id, JoinSet};
 
@@ -24,9 +25,12 @@ const JUMP: SignedDuration = SignedDuration::from_secs(5);
 pub(super) struct Dispatcher {
     house: Arc<House>,
     work: JoinSet<()>,
-    /// The feeds that are being polled, by the task that does it; and those tasks' feeds, for a task may die.
+    /// The feeds that are being polled, by the task that does it; and what each task has claimed, for it may die.
     running: HashSet<FeedName>,
-    tasks: HashMap<Id, FeedName>,
+    tasks: HashMap<Id, (FeedName, String)>,
+    /// The requests of commands that are being carried out, likewise.
+    requests: HashMap<Id, i64>,
+    /// The last tick at which feeds could be polled; none where the ledger failed since, or the disk was low.
     last_tick: Option<(Timestamp, BootTime)>,
     out_of_room: bool,
     ledger_fails: bool,
@@ -39,6 +43,7 @@ impl Dispatcher {
             work: JoinSet::new(),
             running: HashSet::new(),
             tasks: HashMap::new(),
+            requests: HashMap::new(),
             last_tick: None,
             out_of_room: false,
             ledger_fails: false,
@@ -54,16 +59,12 @@ impl Dispatcher {
         let plan = self.house.plan();
         let waiting = self.house.ledger.feeds_to_resume().await?;
         let (count, seed) = (waiting.len(), Seed(self.house.ledger.seed()));
-        for name in waiting {
-            if let Some(feed) = plan.catalog.get(&name) {
-                let at = if count <= 10 {
-                    now
-                } else {
-                    feed.account.platform.cadence.first(&seed, name.as_str(), now, count)
-                };
-                self.house.ledger.resume_feed(&name, at).await?;
-            }
-        }
+        let at = |name: FeedName| {
+            let cadence = &plan.catalog.get(&name)?.account.platform.cadence;
+            let at = if count <= 10 { now } else { cadence.first(&seed, name.as_str(), now, count) };
+            Some((name, at))
+        };
+        self.house.ledger.resume_feeds(waiting.into_iter().filter_map(at).collect()).await?;
         self.last_tick = Some((now, self.house.clock.boot()));
         Ok(())
     }
@@ -72,32 +73,45 @@ impl Dispatcher {
     pub(super) async fn tick(&mut self) {
         match self.look().await {
             Ok(()) => self.ledger_fails = false,
-            Err(error) if !self.ledger_fails => {
-                self.ledger_fails = true;
-                tracing::error!(kind = error.kind(), remedy = error.remedy(), "nothing can be polled: {error}");
+            Err(error) => {
+                self.last_tick = None;
+                if !std::mem::replace(&mut self.ledger_fails, true) {
+                    tracing::error!(
+                        event = event::LEDGER_FAILED,
+                        kind = error.kind(),
+                        remedy = error.remedy(),
+                        "nothing can be polled: {error}"
+                    );
+                }
             }
-            Err(_) => {}
         }
     }
 
     async fn look(&mut self) -> Result<(), LedgerError> {
         let (now, boot) = (self.house.clock.now(), self.house.clock.boot());
-        if self.time_was_out_of_joint(now, &boot) {
+        let has_room = self.has_room();
+        if self.out_of_room {
+            self.last_tick = None;
+        }
+        if has_room && self.time_was_out_of_joint(now, &boot) {
             self.spread(now).await?;
         }
-        self.last_tick = Some((now, boot));
         if self.house.ledger.requests_wait().await? {
             for request in self.house.ledger.take_requests().await? {
-                let house = Arc::clone(&self.house);
-                self.work.spawn(async move { operate::carry_out(&house, request).await });
+                let (house, id) = (Arc::clone(&self.house), request.id);
+                let task = self.work.spawn(async move { operate::carry_out(&house, request).await });
+                self.requests.insert(task.id(), id);
             }
         }
-        if !self.has_room() || self.running.len() >= MOST {
-            return Ok(());
+        if has_room && self.running.len() < MOST {
+            let limit = u32::try_from(self.running.len() + 64).unwrap_or(u32::MAX);
+            for due in self.house.ledger.due(now, limit).await? {
+                self.start(due, now);
+            }
         }
-        let limit = u32::try_from(self.running.len() + 64).unwrap_or(u32::MAX);
-        for due in self.house.ledger.due(now, limit).await? {
-            self.start(due, now);
+        // Where running downloads may need all the room, what is overdue after a while is spread as after a stall.
+        if has_room {
+            self.last_tick = Some((now, boot));
         }
         Ok(())
     }
@@ -108,20 +122,26 @@ impl Dispatcher {
             return;
         }
         let (poller, name) = (Arc::clone(&self.house.poller), due.feed.clone());
+        let token = poller.token();
+        let held = token.clone();
         let task = self.work.spawn(async move {
-            let outcome = if due.planned <= now { poller.poll(&feed, &due).await } else { poller.resume(&feed).await };
+            let outcome = if due.planned <= now {
+                poller.poll(&feed, &due, &token).await
+            } else {
+                poller.resume(&feed, &token).await
+            };
             if let Err(error) = outcome {
-                tracing::error!(feed = %feed.name, kind = error.kind(), remedy = error.remedy(),
+                tracing::error!(event = event::LEDGER_FAILED, feed = %feed.name, kind = error.kind(), remedy = error.remedy(),
                     "the poll of {} broke off: {error}", feed.name);
-                poller.let_go(&feed.name).await;
+                poller.let_go(&feed.name, &token).await;
             }
         });
-        self.tasks.insert(task.id(), name);
+        self.tasks.insert(task.id(), (name, held));
     }
 
-    /// Whether the machine slept, or its clock was set, since the last tick.
+    /// Whether the machine slept, its clock was set, or nothing could be polled since the last tick.
     fn time_was_out_of_joint(&self, now: Timestamp, boot: &BootTime) -> bool {
-        let Some((wall, then)) = &self.last_tick else { return false };
+        let Some((wall, then)) = &self.last_tick else { return true };
         let passed = now.duration_since(*wall);
         let really = SignedDuration::try_from(boot.elapsed.saturating_sub(then.elapsed)).unwrap_or(passed);
         let drift = if boot.id == then.id && !boot.id.is_empty() { passed - really } else { SignedDuration::ZERO };
@@ -136,37 +156,42 @@ impl Dispatcher {
         let plausible = cadence.latest_plausible(now, plan.catalog.len());
         let late = self.house.ledger.out_of_time(now, plausible).await?;
         let (seed, boot, count) = (Seed(self.house.ledger.seed()), self.house.clock.boot(), late.len());
+        // A start in the future counts as now, from now on: else it would cost an interval at every look.
+        let last = |due: &Due| due.last_listed.clone().map(|(wall, boot)| LastListing { wall, boot });
+        let corrections = late.iter().filter_map(|due| {
+            let corrected = last(due)?.corrected(now, &boot)?;
+            Some(async move { self.house.ledger.correct_listing(&due.feed, corrected.wall, &corrected.boot).await })
+        });
+        try_join_all(corrections).await?;
         let plans = late
             .into_iter()
             .map(|due| {
                 let first = cadence.first(&seed, due.feed.as_str(), now, count);
-                let last = due.last_listed.clone().map(|(wall, boot)| LastListing { wall, boot });
-                let wait = last.and_then(|last| cadence.wait_before_listing(&last, now, &boot));
-                let next = wait.map_or(first, |wait| {
-                    let first = first.checked_add(wait).unwrap_or(first);
-                    cadence.postponed(&seed, due.feed.as_str(), first)
-                });
+                let wait = last(&due).and_then(|last| cadence.wait_before_listing(&last, now, &boot));
+                let waited = wait.map_or(first, |wait| first.checked_add(wait).unwrap_or(first));
+                let asked = due.asked_to_wait(now).unwrap_or(now);
+                let next = cadence.postponed(&seed, due.feed.as_str(), waited.max(asked));
                 (due, next)
             })
             .collect();
         self.house.ledger.plan_anew(plans).await
     }
 
-    /// Whether there is room to collect anything (F9); said once when that changes.
+    /// Whether there is room to list anything (F9); a disk that is low is said once.
     fn has_room(&mut self) -> bool {
-        let room = self.house.has_room();
-        if !room && !self.out_of_room {
+        let low = self.house.poller.room.is_low();
+        if low && !self.out_of_room {
             let state = self.house.state.path().display();
             tracing::error!(
                 event = event::DISK_LOW,
                 "the disk of {state} has less than [state] reserve left: nothing is \
                 collected until there is room; make some, or lower the reserve"
             );
-        } else if room && self.out_of_room {
-            tracing::info!("there is room on the disk again: collecting goes on");
+        } else if !low && self.out_of_room {
+            tracing::info!(event = event::DISK_RECOVERED, "there is room on the disk again: collecting goes on");
         }
-        self.out_of_room = !room;
-        room
+        self.out_of_room = low;
+        self.house.poller.room.allows_listing()
     }
 
     /// Takes note of work that ended. Never returns while nothing ends.
@@ -176,15 +201,28 @@ impl Dispatcher {
             Some(Err(error)) => (error.id(), Some(error)),
             None => std::future::pending().await,
         };
-        let feed = self.tasks.remove(&id);
-        if let Some(feed) = &feed {
+        let (task, request) = (self.tasks.remove(&id), self.requests.remove(&id));
+        if let Some((feed, _)) = &task {
             self.running.remove(feed);
         }
         if let Some(error) = death {
-            tracing::error!(%error, feed = feed.as_ref().map(FeedName::as_str), "a task died: this is a defect; its work is taken up again");
-            if let Some(feed) = feed {
+            tracing::error!(event = event::DAEMON_FAULT, %error, "a task died: this is a defect; its work is taken up again");
+            if let Some(request) = request {
+                let ledger = self.house.ledger.clone();
+                self.work.spawn(async move {
+                    let text = "the daemon broke off: this is a defect, see its log\n".to_owned();
+                    if let Err(error) = ledger.answer(request, text, 1).await {
+                        tracing::error!(
+                            event = event::LEDGER_FAILED,
+                            kind = error.kind(),
+                            "a command could not be answered: {error}"
+                        );
+                    }
+                });
+            }
+            if let Some((feed, token)) = task {
                 let poller = Arc::clone(&self.house.poller);
-                self.work.spawn(async move { poller.let_go(&feed).await });
+                self.work.spawn(async move { poller.let_go(&feed, &token).await });
             }
         }
         supervisor::status(self.running.len(), self.house.plan().catalog.len());
@@ -196,7 +234,12 @@ impl Dispatcher {
         if reload::reload(&self.house, load, polled).await
             && let Err(error) = self.spread(self.house.clock.now()).await
         {
-            tracing::error!(kind = error.kind(), remedy = error.remedy(), "new feeds are not spread: {error}");
+            tracing::error!(
+                event = event::LEDGER_FAILED,
+                kind = error.kind(),
+                remedy = error.remedy(),
+                "new feeds are not spread: {error}"
+            );
         }
     }
 

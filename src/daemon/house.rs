@@ -1,8 +1,7 @@
 //! Everything that works on one state directory, put together and taken apart.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, RwLock};
 
 use tokio::sync::{Semaphore, watch};
 
@@ -12,8 +11,9 @@ use crate::clock::{Clock, stamp};
 use crate::config::Settings;
 use crate::intake::{self, Intake, IntakeError};
 use crate::ledger::{Ledger, LedgerError};
-use crate::poll::Poller;
-use crate::state::{StateDirectory, StateError};
+use crate::log::event;
+use crate::poll::{Poller, Room};
+use crate::state::{Role, StateDirectory, StateError};
 use crate::token::service::Counter;
 use crate::token::{self, Manager};
 
@@ -76,18 +76,22 @@ pub struct House {
 }
 
 impl House {
-    /// Takes the state directory, opens the ledger, registers the feeds, takes up what earlier runs left.
+    /// Takes the state directory as `role`, opens the ledger, registers the feeds, takes up what earlier runs left.
     ///
     /// # Errors
     /// What keeps it shut; nothing was changed that a later start would not do as well.
-    pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, HouseError> {
+    pub async fn open(settings: Settings, role: Role, clock: Arc<dyn Clock>) -> Result<Self, HouseError> {
         let now = clock.now();
-        let state = StateDirectory::hold(&settings.state.directory, now).await?;
+        let state = StateDirectory::hold(&settings.state.directory, role, now).await?;
         let root = Arc::new(state.path().to_owned());
         let ledger = Ledger::open(&root, now).await?;
         let interrupted = ledger.release_dead_claims(now).await?;
         if interrupted > 0 {
-            tracing::info!(polls = interrupted, "taking up {interrupted} polls that an earlier run left unfinished");
+            tracing::info!(
+                event = event::DAEMON_RESUMED,
+                polls = interrupted,
+                "taking up {interrupted} polls that an earlier run left unfinished"
+            );
         }
         ledger.tidy_requests(now).await?;
         let (stopping, stopped) = watch::channel(false);
@@ -104,6 +108,7 @@ impl House {
         if adopted != intake::Adopted::default() {
             let intake::Adopted { documents, remains } = adopted;
             tracing::info!(
+                event = event::DAEMON_RESUMED,
                 documents,
                 remains,
                 "adopted {documents} documents that had arrived; {remains} remains went \
@@ -115,11 +120,10 @@ impl House {
             clock: Arc::clone(&clock),
             intake,
             run: format!("{}-{}", std::process::id(), stamp(now)),
-            reserve: AtomicU64::new(settings.state.reserve),
+            passes: AtomicU64::new(0),
+            room: Room::new(Arc::clone(&root), settings.state.reserve),
             connections: Arc::new(Semaphore::new(settings.http.connections)),
-            running: AtomicU64::new(0),
             stopping: stopped,
-            judged: Mutex::new(HashMap::new()),
         };
         let couriers = Couriers::new(root, ledger.clone(), Arc::clone(&clock), waiting);
         Ok(Self {
@@ -149,7 +153,7 @@ impl House {
         let targets = &plan.settings.delivery.targets;
         self.ledger.retire_targets(targets.iter().map(|target| target.name.clone()).collect()).await?;
         self.poller.intake.deliver_to(targets.clone());
-        self.poller.reserve.store(plan.settings.state.reserve, Ordering::Relaxed);
+        self.poller.room.keep_free(plan.settings.state.reserve);
         let (old, new) = (self.plan().settings.http.connections, plan.settings.http.connections);
         if new >= old {
             self.poller.connections.add_permits(new - old);
@@ -161,12 +165,6 @@ impl House {
         self.counter.lock().await.serve(plan.settings.token.socket.as_deref()).await;
         *self.plan.write().unwrap_or_else(std::sync::PoisonError::into_inner) = plan;
         Ok(())
-    }
-
-    /// Whether there is room to collect anything (F9).
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.poller.has_room(self.plan().settings.fast.as_ref().map_or(0, |fast| fast.max_document))
     }
 
     /// Puts the couriers to work in the background.

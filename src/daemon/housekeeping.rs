@@ -10,7 +10,7 @@ const EXPIRING_DAYS: i64 = 60;
 pub(super) async fn tidy(house: &House) {
     let now = house.clock.now();
     if let Err(error) = house.ledger.shrink_polls(now).await {
-        tracing::warn!(kind = error.kind(), "old polls stay for now: {error}");
+        tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "old polls stay for now: {error}");
     }
     // Once a day: the hour after midnight in UTC.
     if now.to_zoned(jiff::tz::TimeZone::UTC).hour() != 0 {

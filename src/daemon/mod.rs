@@ -11,7 +11,7 @@ mod house;
 mod housekeeping;
 pub mod operate;
 mod reload;
-mod signals;
+pub(crate) mod signals;
 mod supervisor;
 mod ticker;
 
@@ -20,15 +20,20 @@ use std::time::Duration;
 
 pub use house::{House, HouseError};
 
+use tokio::time::timeout;
+
 use crate::clock::Clock;
 use crate::config::{Loaded, Settings};
 use crate::log::event;
+use crate::state::Role;
 use dispatcher::Dispatcher;
 use signals::{Signal, Signals};
 use ticker::{Tick, Ticker};
 
 /// While running downloads are waited for, systemd is told this often that we are alive.
 const EXTEND_EVERY: Duration = Duration::from_secs(5);
+/// After a second signal nothing is waited for longer than this.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Reads the configuration anew.
 pub type Load = dyn Fn() -> Loaded + Send + Sync;
@@ -39,7 +44,7 @@ pub type Load = dyn Fn() -> Loaded + Send + Sync;
 /// When the state directory or the ledger cannot be used, or the scheduler cannot be started.
 pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let house = Arc::new(House::open(settings, clock).await?);
+    let house = Arc::new(House::open(settings, Role::Daemon, clock).await?);
     let mut ticker = Ticker::start().await?;
     let mut dispatcher = Dispatcher::new(Arc::clone(&house));
     dispatcher.settle_in().await?;
@@ -47,6 +52,8 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyh
     tracing::info!(event = event::DAEMON_READY, feeds, version = env!("CARGO_PKG_VERSION"),
         state = %house.state.path().display(), "ready: {feeds} feeds");
     supervisor::ready();
+    // What is due already does not wait for the first bell.
+    dispatcher.tick().await;
     loop {
         tokio::select! {
             tick = ticker.next() => match tick {
@@ -65,23 +72,36 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyh
     Ok(())
 }
 
-/// Nothing new begins; running downloads finish within their own limits; a second signal stops at once.
+/// Nothing new begins; running downloads finish within their own limits, deliveries within a few seconds; a second signal
+/// stops at once.
 async fn stop(house: Arc<House>, mut dispatcher: Dispatcher, mut signals: Signals) {
     let running = dispatcher.running();
     tracing::info!(event = event::DAEMON_STOPPING, running, "stopping: {running} polls finish first");
     supervisor::stopping();
     house.stop();
+    let drained = patiently(dispatcher.drain(), &mut signals).await;
+    let closed = drained && patiently(house.close(), &mut signals).await;
+    if !closed {
+        tracing::warn!(
+            event = event::DAEMON_STOPPING,
+            "second signal: stopping at once; what was running is taken up at the next start"
+        );
+        dispatcher.abort().await;
+        // Closing the ledger is a courtesy to whoever looks into it: the next start opens it as after a crash.
+        let _ = timeout(AT_ONCE, house.close()).await;
+    }
+}
+
+/// Waits for `work` and keeps systemd patient. Answers `false` where a second signal ends the wait.
+async fn patiently(work: impl Future<Output = ()>, signals: &mut Signals) -> bool {
+    tokio::pin!(work);
     loop {
         tokio::select! {
-            () = dispatcher.drain() => break,
+            () = &mut work => return true,
             () = tokio::time::sleep(EXTEND_EVERY) => supervisor::extend(),
             signal = signals.next() => if matches!(signal, Signal::Stop) {
-                tracing::warn!("second signal: stopping at once; what was running is taken up at the next start");
-                dispatcher.abort().await;
-                break;
+                return false;
             },
         }
     }
-    drop(dispatcher);
-    house.close().await;
 }

@@ -12,11 +12,13 @@ use super::House;
 use crate::archive::layout;
 use crate::config::Patterns;
 use crate::feed::{DocumentState, FeedName};
-use crate::ledger::{Action, DocumentRow, Due, LedgerError, Outcome, Request};
+use crate::ledger::{Action, DocumentRow, LedgerError, Outcome, Request};
 use crate::log::event;
 use crate::poll::{Feed, Report, Summary};
 use crate::token::{Manager, TokenError};
 
+/// A document left the state in which the order was judged.
+const CHANGED: &str = "its state has just changed; look again";
 /// Feeds that a command starts per second: no burst, even by hand.
 const PER_SECOND: u64 = 10;
 
@@ -99,7 +101,13 @@ pub(super) async fn carry_out(house: &House, request: Request) {
     };
     let answer = answer.unwrap_or_else(|error| Answer { text: format!("{error}: {}\n", error.remedy()), exit_code: 1 });
     if let Err(error) = house.ledger.answer(request.id, answer.text, answer.exit_code).await {
-        tracing::error!(kind = error.kind(), "{} of {} could not be answered: {error}", request.command, request.actor);
+        tracing::error!(
+            event = event::LEDGER_FAILED,
+            kind = error.kind(),
+            "{} of {} could not be answered: {error}",
+            request.command,
+            request.actor
+        );
     }
 }
 
@@ -163,7 +171,7 @@ async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError
         }
     }
     feeds.sort_by(|a, b| a.name.cmp(&b.name));
-    if !house.has_room() {
+    if house.poller.room.is_low() {
         let text = "free space is below [state] reserve: nothing is collected; make room on that disk\n".to_owned();
         return Ok(Answer { text, exit_code: 75 });
     }
@@ -179,28 +187,46 @@ async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError
         let waits = due.planned <= now || due.resume_at.is_some_and(|at| at <= now);
         if !selectors.is_empty() || waits {
             let delay = Duration::from_millis(1000 * passes.len() as u64 / PER_SECOND);
-            passes.push(pass(house, feed, due, delay));
+            passes.push(pass(house, feed, delay));
         }
     }
     if passes.is_empty() && answer.text.is_empty() {
         answer.line("no feed is due; `vaguemestre plan` shows when each will be");
     }
     while let Some((feed, report)) = passes.next().await {
-        describe(&mut answer, &feed.name, report?);
+        match report? {
+            Some(report) => describe(&mut answer, &feed.name, report),
+            None => {
+                answer.line(&format!("{}: not polled: the daemon stops", feed.name));
+                answer.worsen(75);
+            }
+        }
     }
     Ok(answer)
 }
 
+/// One pass of `feed` after `delay`; no report where the daemon stops before it began.
 async fn pass<'a>(
     house: &'a House,
     feed: &'a Feed,
-    due: Due,
     delay: Duration,
-) -> (&'a Feed, Result<Report, LedgerError>) {
-    tokio::time::sleep(delay).await;
-    let report = match house.poller.poll(feed, &due).await {
+) -> (&'a Feed, Result<Option<Report>, LedgerError>) {
+    let mut stopping = house.poller.stopping.clone();
+    tokio::select! {
+        biased;
+        _ = stopping.wait_for(|stopping| *stopping) => return (feed, Ok(None)),
+        () = tokio::time::sleep(delay) => {}
+    }
+    // Read now: while this waited for its turn, the dispatcher may have polled the feed.
+    let due = match house.ledger.feed(&feed.name).await {
+        Ok(Some(due)) => due,
+        Ok(None) => return (feed, Ok(Some(Report::Busy))),
+        Err(error) => return (feed, Err(error)),
+    };
+    let token = house.poller.token();
+    let report = match house.poller.poll(feed, &due, &token).await {
         // Not to be listed yet; documents that wait need no listing.
-        Ok(Report::Postponed(until)) if due.resume_at.is_some() => match house.poller.resume(feed).await {
+        Ok(Report::Postponed(until)) if due.resume_at.is_some() => match house.poller.resume(feed, &token).await {
             Ok(Report::Busy) => Ok(Report::Postponed(until)),
             other => other,
         },
@@ -209,9 +235,11 @@ async fn pass<'a>(
     if report.is_err() {
         // In a daemon, for the feed's next poll; a command alone ends soon, and its claims with it.
         let (poller, name) = (Arc::clone(&house.poller), feed.name.clone());
-        tokio::spawn(async move { poller.let_go(&name).await });
+        tokio::spawn(async move { poller.let_go(&name, &token).await });
     }
-    (feed, report)
+    // A pass for which no place came free before the stop was not begun either.
+    let begun = |report: Report| (report != Report::Busy || !*house.poller.stopping.borrow()).then_some(report);
+    (feed, report.map(begun))
 }
 
 fn describe(answer: &mut Answer, feed: &FeedName, report: Report) {
@@ -280,10 +308,10 @@ async fn retry(
     let Some((id, row, quarantine)) = house.ledger.document(feed, remote_id).await? else {
         return Ok(Err("the ledger knows no such document".to_owned()));
     };
-    if accept {
-        return self::accept(house, feed, remote_id, id, &row, quarantine).await;
-    }
     let Ok(state) = row.state.parse::<DocumentState>() else { return Ok(Err(format!("its state is {}", row.state))) };
+    if accept {
+        return self::accept(house, feed, remote_id, id, state, quarantine).await;
+    }
     match state {
         DocumentState::Failed
         | DocumentState::Abandoned
@@ -291,18 +319,23 @@ async fn retry(
         | DocumentState::Skipped
         | DocumentState::Gone
         | DocumentState::Dismissed => {
-            house.ledger.reopen(id, None).await?;
-            Ok(Ok(format!("was {state}; will be fetched")))
+            let reopened = house.ledger.reopen(id, state, None).await?;
+            Ok(unless_changed(reopened, format!("was {state}; will be fetched")))
         }
         DocumentState::Stored | DocumentState::Delivered if again => {
-            house.ledger.reopen(id, Some(second_stem(feed, &row, house))).await?;
-            Ok(Ok(format!("was {state}; will be downloaded again")))
+            let reopened = house.ledger.reopen(id, state, Some(second_stem(feed, &row, house))).await?;
+            Ok(unless_changed(reopened, format!("was {state}; will be downloaded again")))
         }
         DocumentState::Stored | DocumentState::Delivered => {
             Ok(Err(format!("is {state}: held already; `--again` downloads it once more, deliberately")))
         }
         DocumentState::Listed | DocumentState::Fetching => Ok(Err(format!("is {state}: will be fetched anyway"))),
     }
+}
+
+/// What was done, unless someone else has dealt with the document meanwhile.
+fn unless_changed(done: bool, what: String) -> Result<String, String> {
+    if done { Ok(what) } else { Err(CHANGED.to_owned()) }
 }
 
 /// A second copy must not meet the first: its stem bears the second of its making.
@@ -316,16 +349,18 @@ async fn accept(
     feed: &FeedName,
     remote_id: &str,
     id: i64,
-    row: &DocumentRow,
+    state: DocumentState,
     quarantine: Option<String>,
 ) -> Result<Result<String, String>, LedgerError> {
+    if matches!(state, DocumentState::Stored | DocumentState::Delivered) {
+        return Ok(Err(format!("is {state}: held already")));
+    }
     let Some(path) = quarantine else {
         return Ok(Err("no bytes of it are set aside; `--accept` has nothing to take".to_owned()));
     };
-    if matches!(row.state.as_str(), "stored" | "delivered") {
-        return Ok(Err(format!("is {}: held already", row.state)));
+    if !house.ledger.reopen(id, state, None).await? {
+        return Ok(Err(CHANGED.to_owned()));
     }
-    house.ledger.reopen(id, None).await?;
     let now = house.clock.now();
     let stem = layout::stem(feed, remote_id, now);
     let Some(claimed) = house.ledger.claim_document(id, &house.poller.run, stem, now).await? else {
@@ -352,8 +387,8 @@ async fn dismiss(
     };
     match row.state.as_str() {
         "abandoned" | "lost" => {
-            house.ledger.dismiss(id, format!("dismissed: {reason}")).await?;
-            Ok(Ok(format!("was {}; dismissed", row.state)))
+            let dismissed = house.ledger.dismiss(id, format!("dismissed: {reason}")).await?;
+            Ok(unless_changed(dismissed, format!("was {}; dismissed", row.state)))
         }
         state => Ok(Err(format!("is {state}: only abandoned and lost documents are dismissed"))),
     }
@@ -364,6 +399,10 @@ async fn dismiss(
 /// # Errors
 /// When the ledger fails.
 pub async fn obey_alone(house: &Arc<House>, order: &Order, actor: &str) -> Result<Answer, LedgerError> {
+    // What a run that died left needs no listing: the daemon takes it up at its start, and so do we.
+    let now = house.clock.now();
+    let left = house.ledger.feeds_to_resume().await?;
+    house.ledger.resume_feeds(left.into_iter().map(|feed| (feed, now)).collect()).await?;
     let answer = obey(house, order, actor).await?;
     house.deliver_once().await?;
     Ok(answer)

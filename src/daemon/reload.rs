@@ -52,8 +52,8 @@ async fn take_up(house: &House, load: &Load, polled: impl Fn(&str) -> bool) -> R
     for finding in &loaded.findings {
         match finding.weight {
             Weight::Error => tracing::error!(event = event::CONFIG_REJECTED, key = finding.place.key, "{finding}"),
-            Weight::Problem => tracing::warn!(key = finding.place.key, "{finding}"),
-            Weight::Note => tracing::debug!(key = finding.place.key, "{finding}"),
+            Weight::Problem => tracing::warn!(event = event::CONFIG_FINDING, key = finding.place.key, "{finding}"),
+            Weight::Note => tracing::debug!(event = event::CONFIG_FINDING, key = finding.place.key, "{finding}"),
         }
     }
     let errors = loaded.findings.iter().filter(|finding| finding.weight == Weight::Error).count();

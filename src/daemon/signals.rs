@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Signal {
+pub(crate) enum Signal {
     /// SIGTERM, SIGINT.
     Stop,
     /// SIGHUP.
@@ -13,13 +13,13 @@ pub(super) enum Signal {
 }
 
 /// The signals that come.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     arrived: mpsc::UnboundedReceiver<Signal>,
 }
 
 impl Signals {
     /// Listens from now on: none of these signals kills the process any more.
-    pub(super) fn listen() -> std::io::Result<Self> {
+    pub(crate) fn listen() -> std::io::Result<Self> {
         let (sender, arrived) = mpsc::unbounded_channel();
         let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -34,7 +34,7 @@ impl Signals {
     }
 
     /// The next signal. Never returns where there is none.
-    pub(super) async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         match self.arrived.recv().await {
             Some(signal) => signal,
             None => std::future::pending().await,

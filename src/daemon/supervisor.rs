@@ -2,12 +2,14 @@
 
 use sd_notify::NotifyState;
 
+use crate::log::event;
+
 /// How much longer systemd shall wait while we drain, in microseconds.
 const EXTENSION: u32 = 30_000_000;
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "systemd could not be told");
+        tracing::debug!(event = event::DAEMON_FAULT, %error, "systemd could not be told");
     }
 }
 

@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
+use crate::log::event;
+
 /// Every second.
 const DISPATCH: &str = "* * * * * *";
 /// Every hour, off the full and half hours.
@@ -57,10 +59,16 @@ impl Ticker {
             if let Ok(Some(tick)) = timeout(SILENCE, self.ticks.recv()).await {
                 return tick;
             }
-            tracing::error!("the scheduler has been silent for {} s and is replaced", SILENCE.as_secs());
+            tracing::error!(
+                event = event::DAEMON_FAULT,
+                "the scheduler has been silent for {} s and is replaced",
+                SILENCE.as_secs()
+            );
             match Self::start().await {
                 Ok(fresh) => std::mem::replace(self, fresh).stop().await,
-                Err(error) => tracing::error!(%error, "a new scheduler could not be started; trying again"),
+                Err(error) => {
+                    tracing::error!(event = event::DAEMON_FAULT, %error, "a new scheduler could not be started; trying again")
+                }
             }
         }
     }
@@ -68,7 +76,7 @@ impl Ticker {
     /// Ends the jobs.
     pub(super) async fn stop(mut self) {
         if let Err(error) = self.scheduler.shutdown().await {
-            tracing::debug!(%error, "the scheduler did not stop cleanly");
+            tracing::debug!(event = event::DAEMON_FAULT, %error, "the scheduler did not stop cleanly");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Documents leave: each target has a courier that hands over what waits for it, in the order of storing, at least once.
 //!
-//! A delivery that fails steps aside and is tried again with growing pauses; it holds no other back.
+//! A delivery that fails steps aside and is tried again with growing pauses; it holds no other back. A target that hangs
+//! (a share whose server is away) keeps a thread of its courier's, and nobody else's.
 
 mod inbox;
 
@@ -9,8 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::watch;
-use tokio::task::spawn_blocking;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::Target;
@@ -46,6 +46,7 @@ impl Courier {
                 Ok(count) => count >= BATCH as usize,
                 Err(error) => {
                     tracing::warn!(
+                        event = event::LEDGER_FAILED,
                         target_name = self.target.name,
                         kind = error.kind(),
                         "deliveries to {} wait: {error}: {}",
@@ -79,17 +80,34 @@ impl Courier {
             return Ok(0);
         }
         let count = due.len();
-        let (root, target) = (Arc::clone(&self.root), self.target.clone());
-        let handed = spawn_blocking(move || inbox::hand_over(&root, &target, due)).await;
-        let Ok(handed) = handed else { return Ok(count) };
+        let handed = self.hand_over(due).await;
         let now = self.clock.now();
         let settled = handed.into_iter().map(|(pending, outcome)| self.settle(pending, outcome, now)).collect();
         self.ledger.settle_deliveries(settled, now).await?;
         Ok(count)
     }
 
+    /// Hands `due` over, on a thread of its own: those that all share are few, and none may wait for a target that hangs.
+    async fn hand_over(&self, due: Vec<Pending>) -> Vec<(Pending, Result<PathBuf, String>)> {
+        let (answer, answered) = oneshot::channel();
+        let (root, target, batch) = (Arc::clone(&self.root), self.target.clone(), due.clone());
+        let thread = std::thread::Builder::new().name("courier".to_owned()).spawn(move || {
+            // Nobody listens any more where the daemon did not wait.
+            let _ = answer.send(inbox::hand_over(&root, &target, batch));
+        });
+        let fault = match thread {
+            Ok(_) => match answered.await {
+                Ok(handed) => return handed,
+                Err(_) => "the courier died: this is a defect".to_owned(),
+            },
+            Err(error) => format!("no thread could be started: {error}"),
+        };
+        tracing::error!(target_name = self.target.name, "deliveries to {} failed: {fault}", self.target.name);
+        due.into_iter().map(|pending| (pending, Err(fault.clone()))).collect()
+    }
+
     fn settle(&self, pending: Pending, outcome: Result<PathBuf, String>, now: Timestamp) -> Settled {
-        let Pending { id, feed, remote_id, attempts, .. } = pending;
+        let Pending { id, created_at, feed, remote_id, attempts, .. } = pending;
         let target = self.target.name.as_str();
         let outcome = match outcome {
             Ok(path) => {
@@ -104,7 +122,7 @@ impl Courier {
                 Err((error, next))
             }
         };
-        Settled { id, feed, remote_id, outcome }
+        Settled { id, created_at, feed, remote_id, outcome }
     }
 }
 

@@ -108,7 +108,7 @@ impl Client {
         // Connecting has its own limit: the wait for the first byte begins after it at the latest.
         match timeout(CONNECT + self.timeout, request.send()).await {
             Err(_) => Err(HttpError::NoAnswer { host: self.host.clone(), seconds: self.timeout.as_secs() }),
-            Ok(Err(error)) => Err(HttpError::classify(&self.host, &error, 0)),
+            Ok(Err(error)) => Err(HttpError::classify(&self.host, &error)),
             Ok(Ok(response)) => Ok(Answer {
                 status: response.status().as_u16(),
                 headers: response.headers().clone(),
@@ -215,7 +215,7 @@ impl Body {
     pub async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
         match timeout_at(self.stretch.since + self.limit, self.response.chunk()).await {
             Err(_) => Err(HttpError::Stalled { host: self.host.clone(), bytes: self.received }),
-            Ok(Err(error)) => Err(HttpError::classify(&self.host, &error, self.received)),
+            Ok(Err(error)) => Err(HttpError::cut(&self.host, &error, self.received)),
             Ok(Ok(None)) => Ok(None),
             Ok(Ok(Some(chunk))) => {
                 self.received += chunk.len() as u64;

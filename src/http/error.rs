@@ -6,6 +6,9 @@ use rustls::AlertDescription;
 
 use super::verifier;
 
+/// How the HTTP client begins what it says of a proxy.
+const TUNNEL_ERROR: &str = "tunnel error: ";
+
 /// A request that brought no whole answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -27,13 +30,21 @@ pub enum HttpError {
         /// What is wrong with it.
         detail: String,
     },
-    /// The server refused us at the TLS level, by an alert.
+    /// The server refused us at the TLS level, by an alert in place of an answer.
     #[error("{host} refused the connection (TLS alert {alert:?})")]
     Refused {
         /// The host.
         host: String,
         /// The alert (RFC 8446, §6.2).
         alert: AlertDescription,
+    },
+    /// The proxy made no way through: the request has not left.
+    #[error("the proxy makes no way to {host}: {detail}")]
+    Proxy {
+        /// The host beyond it.
+        host: String,
+        /// What it says.
+        detail: String,
     },
     /// Nothing came within the time limit.
     #[error("{host} did not answer within {seconds} s")]
@@ -67,18 +78,26 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Tells what `error`, which met no whole answer, means.
-    pub(super) fn classify(host: &str, error: &reqwest::Error, bytes: u64) -> Self {
-        if let Some(refusal) = Self::from_tls(host, error) {
-            return refusal;
+    /// Tells what `error`, which came in place of an answer, means.
+    pub(super) fn classify(host: &str, error: &reqwest::Error) -> Self {
+        let unsent = error.is_connect() || error.is_builder();
+        match Self::from_tls(host, error) {
+            // In TLS 1.3 our certificate is refused after the handshake, when the request has left already. Any other alert
+            // as late as that may have cut off an answer.
+            Some(Self::Refused { alert, .. }) if !unsent && !is_about_certificates(alert) => Self::cut(host, error, 0),
+            Some(refusal) => refusal,
+            None if unsent && refused_by_proxy(error) => {
+                let detail = innermost(error).trim_start_matches(TUNNEL_ERROR).to_owned();
+                Self::Proxy { host: host.to_owned(), detail }
+            }
+            None if unsent => Self::Unreachable { host: host.to_owned(), detail: innermost(error) },
+            None => Self::cut(host, error, 0),
         }
-        let host = host.to_owned();
-        let detail = innermost(error);
-        if error.is_connect() || error.is_builder() {
-            Self::Unreachable { host, detail }
-        } else {
-            Self::Broken { host, bytes, detail }
-        }
+    }
+
+    /// What `error`, which came after `bytes` of a body, means: whatever it is, an answer had begun.
+    pub(super) fn cut(host: &str, error: &reqwest::Error, bytes: u64) -> Self {
+        Self::Broken { host: host.to_owned(), bytes, detail: innermost(error) }
     }
 
     /// Tells what an error of a connection without a request means.
@@ -100,11 +119,29 @@ impl HttpError {
         }
     }
 
-    /// Whether the request never left, so that giving it again asks nothing twice.
+    /// Whether no connection could be made, so that giving the request again asks nothing twice, and may help.
     #[must_use]
     pub fn never_left(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
     }
+}
+
+/// Whether `alert` says something about our certificate (RFC 8446, §6.2). Servers of before TLS 1.3 may refuse one by
+/// `handshake_failure` as well (RFC 5246, §7.4.6), but only during the handshake, and for other reasons too.
+#[must_use]
+pub fn is_about_certificates(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::CertificateRequired
+    )
 }
 
 /// The cause of type `T` in the chain of `error`; an `io::Error` hides its own inside.
@@ -123,6 +160,19 @@ fn find<'e, T: std::error::Error + 'static>(error: &'e (dyn std::error::Error + 
         next = error.source();
     }
     None
+}
+
+/// Whether a proxy answered, and not with a tunnel. The HTTP client keeps the type of that error to itself: its words tell,
+/// and a test sees to it that they stay. A proxy that is not there at all is another matter.
+fn refused_by_proxy(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if cause.to_string().starts_with(TUNNEL_ERROR) {
+            return cause.source().is_none();
+        }
+        next = cause.source();
+    }
+    false
 }
 
 /// The last cause says what happened; those before it only that a request failed.

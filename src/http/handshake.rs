@@ -33,7 +33,7 @@ pub async fn shake_hands(tls: rustls::ClientConfig, route: &Route) -> Result<(),
     let host = host(authority);
     let port = if plain { 80 } else { 443 };
     let target = if has_port(authority) { authority.to_owned() } else { format!("{authority}:{port}") };
-    let stream = timeout(PATIENCE, connect(route, &host, &target)).await.map_err(late)?.map_err(unreachable)?;
+    let stream = timeout(PATIENCE, connect(route, &host, &target)).await.map_err(late)??;
     if plain {
         return Ok(());
     }
@@ -51,25 +51,27 @@ pub async fn shake_hands(tls: rustls::ClientConfig, route: &Route) -> Result<(),
     }
 }
 
-async fn connect(route: &Route, host: &str, target: &str) -> std::io::Result<TcpStream> {
+async fn connect(route: &Route, host: &str, target: &str) -> Result<TcpStream, HttpError> {
+    let unreachable = |error: std::io::Error| HttpError::from_io(target, error);
     let excepted =
         route.no_proxy.iter().any(|name| host == name || host.ends_with(&format!(".{}", name.trim_start_matches('.'))));
     let Some(proxy) = route.proxy.as_deref().filter(|_| !route.loopback && !excepted) else {
-        return TcpStream::connect(target).await;
+        return TcpStream::connect(target).await.map_err(unreachable);
     };
     let address = proxy.split_once("://").map_or(proxy, |(_, address)| address).trim_end_matches('/');
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n").as_bytes()).await?;
+    let mut stream = TcpStream::connect(address).await.map_err(unreachable)?;
+    let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.map_err(unreachable)?;
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") && answer.len() < PROXY_ANSWER {
-        answer.push(stream.read_u8().await?);
+        answer.push(stream.read_u8().await.map_err(unreachable)?);
     }
     let line = String::from_utf8_lossy(&answer);
     let line = line.lines().next().unwrap_or_default();
     if line.split(' ').nth(1) == Some("200") {
         Ok(stream)
     } else {
-        Err(std::io::Error::other(format!("the proxy {address} answers «{line}»")))
+        Err(HttpError::Proxy { host: host.to_owned(), detail: format!("{address} answers «{line}»") })
     }
 }
 

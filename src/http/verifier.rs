@@ -117,7 +117,8 @@ impl ServerVerifier {
     fn name_issuer(&self, error: rustls::Error, server: &CertificateDer<'_>) -> rustls::Error {
         let Ok((_, certificate)) = x509_parser::parse_x509_certificate(server) else { return error };
         let unknown = match &error {
-            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
+            // A bad signature is one under the name of an authority we know, by somebody else.
+            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => true,
             // A box that signs for itself as an authority is refused for being one before anybody asks who issued it.
             rustls::Error::InvalidCertificate(CertificateError::Other(_)) => {
                 certificate.is_ca() && !self.knows_issuer(&certificate)

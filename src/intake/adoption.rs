@@ -15,6 +15,7 @@ use super::{Intake, IntakeError, Sealed};
 use crate::archive::layout;
 use crate::content::{self, MediaType};
 use crate::ledger::{Claimed, Ledger};
+use crate::log::event;
 
 /// What adoption found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,35 +26,52 @@ pub struct Adopted {
     pub remains: usize,
 }
 
-/// Takes up what earlier runs left. The caller holds the state directory, and no download runs yet.
+/// Takes up what earlier runs left. The caller holds the state directory, and no download runs yet. A file that cannot be
+/// read, or kept, is said and left where it is: it never keeps the others, or the daemon, waiting.
 ///
 /// # Errors
-/// When our disk or ledger fails.
+/// When the folder cannot be listed, or the ledger cannot be read.
 pub async fn adopt(intake: &Intake, ledger: &Ledger) -> Result<Adopted, IntakeError> {
     let mut adopted = Adopted::default();
     for path in incoming(&intake.root)? {
-        match claim_for(&path, ledger).await? {
-            Some((document, media_type)) => {
-                let (size, sha256) = blocking(&path, measure).await?;
-                intake.keep(Sealed { document, path, size, sha256, media_type }, None).await?;
-                adopted.documents += 1;
-            }
-            None => {
-                let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-                let root = intake.root.clone();
-                blocking(&path, move |path| set_aside(&root, path, &layout::safe_name(&name))).await?;
-                adopted.remains += 1;
-            }
+        match take_up(intake, ledger, &path).await {
+            Ok(true) => adopted.documents += 1,
+            Ok(false) => adopted.remains += 1,
+            Err(error) => complain(&path, error),
         }
     }
     for document in ledger.claims().await? {
         if let Some((path, media_type)) = final_file(&intake.root, &document) {
-            let (size, sha256) = blocking(&path, measure).await?;
-            intake.keep(Sealed { document, path, size, sha256, media_type }, None).await?;
-            adopted.documents += 1;
+            match keep(intake, document, path.clone(), media_type).await {
+                Ok(()) => adopted.documents += 1,
+                Err(error) => complain(&path, error),
+            }
         }
     }
     Ok(adopted)
+}
+
+/// Keeps a file that fulfils a claim, moves any other to the quarantine; answers which.
+async fn take_up(intake: &Intake, ledger: &Ledger, path: &Path) -> Result<bool, IntakeError> {
+    if let Some((document, media_type)) = claim_for(path, ledger).await? {
+        keep(intake, document, path.to_owned(), media_type).await?;
+        return Ok(true);
+    }
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let root = intake.root.clone();
+    blocking(path, move |path| set_aside(&root, path, &layout::safe_name(&name))).await?;
+    Ok(false)
+}
+
+async fn keep(intake: &Intake, document: Claimed, path: PathBuf, media_type: MediaType) -> Result<(), IntakeError> {
+    let (size, sha256) = blocking(&path, measure).await?;
+    intake.keep(Sealed { document, path, size, sha256, media_type }, None).await
+}
+
+fn complain(path: &Path, error: IntakeError) {
+    let (path, error) = (path.display(), String::from(error));
+    tracing::error!(event = event::DAEMON_FAULT, path = %path, error, "{path} was left by an earlier run and cannot be taken up: {error}; it stays where \
+        it is, and is looked at again at the next start");
 }
 
 fn incoming(root: &Path) -> Result<Vec<PathBuf>, IntakeError> {
@@ -67,13 +85,17 @@ fn incoming(root: &Path) -> Result<Vec<PathBuf>, IntakeError> {
 /// The claim that the file at `path` fulfils: its name says whose it is, its content that it is whole.
 async fn claim_for(path: &Path, ledger: &Ledger) -> Result<Option<(Claimed, MediaType)>, IntakeError> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let Some((id, size, sha256)) = layout::parse_sealed(&name) else { return Ok(None) };
+    let Some(sealed) = layout::parse_sealed(&name) else { return Ok(None) };
+    let layout::SealedName { document: id, size, sha256, accepted } = sealed;
     let Some(document) = ledger.claim_of(id).await? else { return Ok(None) };
     let whole = blocking(path, move |path| {
         if measure(path)? != (size, sha256) {
             return Ok(None);
         }
-        Ok(content::judge(BufReader::new(File::open(path)?), size)?.ok())
+        Ok(match content::judge(BufReader::new(File::open(path)?), size)? {
+            Ok(media_type) => Some(media_type),
+            Err(reason) => accepted.then(|| reason.media_type()),
+        })
     });
     Ok(whole.await?.map(|media_type| (document, media_type)))
 }

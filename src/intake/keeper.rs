@@ -2,17 +2,14 @@
 //!
 //! Durability costs per batch: while one is synced, the next gathers.
 
-use std::collections::BTreeSet;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
-use super::IntakeError;
-use crate::archive::write;
+use super::{IntakeError, place};
 use crate::clock::Clock;
 use crate::config::Target;
 use crate::content::MediaType;
@@ -21,8 +18,6 @@ use crate::log::event;
 
 /// Documents kept together at most.
 const BATCH: usize = 32;
-/// Threads that sync one batch: more gained nothing on ext4.
-const SYNCERS: usize = 4;
 /// Sealed documents that may wait; then downloads wait too.
 const QUEUE: usize = 64;
 /// Pause before a failed commit is tried again, doubling.
@@ -134,31 +129,52 @@ impl Desk {
         }
     }
 
-    /// One batch. A file that cannot be synced or placed fails alone; the others go on.
+    /// One batch. A file that cannot be synced counts as lost, and fails alone. What is synced is safe: where it cannot
+    /// get its final name or its row, all intake waits and it is tried again, until the daemon stops.
     async fn keep(&mut self, batch: Vec<Waiting>) {
+        let (sealed, others): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|waiting| (waiting.sealed, (waiting.poll, waiting.reply))).unzip();
+        let Some(synced) = blocking(move || place::sync_files(sealed)).await else { return };
+        let mut waiting = Vec::with_capacity(synced.len());
+        for ((sealed, synced), (poll, reply)) in synced.into_iter().zip(others) {
+            match synced {
+                Ok(()) => waiting.push(Waiting { sealed, poll, reply }),
+                Err(source) => answer(reply, Err(IntakeError::Disk { path: sealed.path, source })),
+            }
+        }
+        let mut pause = PAUSE;
+        while !waiting.is_empty() {
+            waiting = self.place_and_record(waiting).await;
+            if waiting.is_empty() || !self.wait(&mut pause).await {
+                break;
+            }
+        }
+        waiting.into_iter().for_each(|waiting| answer(waiting.reply, Err(IntakeError::Stopping)));
+    }
+
+    /// Gives synced files their final names and records them. Answers those that could not be placed.
+    async fn place_and_record(&mut self, batch: Vec<Waiting>) -> Vec<Waiting> {
         let root = Arc::clone(&self.root);
         let (sealed, others): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.sealed, (waiting.poll, waiting.reply))).unzip();
-        let placed = match spawn_blocking(move || place_all(&root, sealed)).await {
-            Ok(placed) => placed,
-            // The blocking task panicked or the runtime ends: whoever waits sees its sender dropped.
-            Err(error) => {
-                return tracing::error!(%error, "keeping documents was cut short; they are adopted at next start");
-            }
-        };
-        let mut kept = Vec::with_capacity(placed.len());
-        let mut replies: Vec<Reply> = Vec::with_capacity(placed.len());
+        let Some(placed) = blocking(move || place::place_all(&root, sealed)).await else { return Vec::new() };
+        let (mut kept, mut replies, mut left) = (Vec::new(), Vec::new(), Vec::new());
         for ((sealed, placed), (poll, reply)) in placed.into_iter().zip(others) {
             match placed {
                 Ok(archive_path) => {
                     kept.push(self.record(sealed, archive_path, poll));
                     replies.push(reply);
                 }
-                Err(source) => answer(reply, Err(IntakeError::Disk { path: sealed.path, source })),
+                Err(error) => {
+                    tracing::error!(event = event::DISK_LOW, feed = %sealed.document.feed, %error,
+                        "{} of {} is safe, and cannot be placed in the archive: {error}; make room or mend the disk, it \
+                         is tried again", sealed.document.remote_id, sealed.document.feed);
+                    left.push(Waiting { sealed, poll, reply });
+                }
             }
         }
         if kept.is_empty() {
-            return;
+            return left;
         }
         if self.commit(&kept).await {
             kept.iter().for_each(announce);
@@ -166,6 +182,18 @@ impl Desk {
             replies.into_iter().for_each(|reply| answer(reply, Ok(())));
         } else {
             replies.into_iter().for_each(|reply| answer(reply, Err(IntakeError::Stopping)));
+        }
+        left
+    }
+
+    /// Pauses before another try; false when the daemon stops.
+    async fn wait(&mut self, pause: &mut Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(*pause) => {
+                *pause = (*pause * 2).min(LONGEST_PAUSE);
+                true
+            }
+            _ = self.stopping.wait_for(|stopping| *stopping) => false,
         }
     }
 
@@ -203,12 +231,18 @@ impl Desk {
                     );
                 }
             }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-                _ = self.stopping.wait_for(|stopping| *stopping) => return false,
+            if !self.wait(&mut pause).await {
+                return false;
             }
         }
     }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let done = spawn_blocking(work).await;
+    // It panicked, or the runtime ends: whoever waits sees its sender dropped.
+    done.inspect_err(|error| tracing::error!(event = event::DAEMON_FAULT, %error, "keeping documents was cut short; they are adopted at next start"))
+        .ok()
 }
 
 fn announce(kept: &Kept) {
@@ -219,65 +253,4 @@ fn announce(kept: &Kept) {
 fn answer(reply: Reply, outcome: Result<(), IntakeError>) {
     // Nobody waits any more when the poll was cut short; what was done stands.
     let _ = reply.send(outcome);
-}
-
-type Placed = (Sealed, io::Result<String>);
-
-/// Syncs every file, renames each to its stem, syncs each folder once: in that order.
-fn place_all(root: &Path, batch: Vec<Sealed>) -> Vec<Placed> {
-    let synced = sync_files(&batch);
-    let mut folders = BTreeSet::new();
-    let mut placed: Vec<Placed> = batch
-        .into_iter()
-        .zip(synced)
-        .map(|(sealed, synced)| {
-            let outcome = synced.and_then(|()| place_one(root, &sealed)).inspect(|path| {
-                folders.extend(root.join(path).parent().map(Path::to_owned));
-            });
-            (sealed, outcome)
-        })
-        .collect();
-    for folder in folders {
-        if let Err(error) = write::sync_folder(&folder) {
-            for (_, outcome) in &mut placed {
-                if outcome.as_ref().is_ok_and(|path| root.join(path).parent() == Some(&folder)) {
-                    *outcome = Err(io::Error::new(error.kind(), error.to_string()));
-                }
-            }
-        }
-    }
-    placed
-}
-
-fn sync_files(batch: &[Sealed]) -> Vec<io::Result<()>> {
-    let share = batch.len().div_ceil(SYNCERS).max(1);
-    if batch.len() == 1 {
-        return batch.iter().map(|sealed| write::sync_file(&sealed.path)).collect();
-    }
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = batch
-            .chunks(share)
-            .map(|part| scope.spawn(|| part.iter().map(|one| write::sync_file(&one.path)).collect::<Vec<_>>()))
-            .collect();
-        let shares = batch.chunks(share);
-        threads
-            .into_iter()
-            .zip(shares)
-            .flat_map(|(thread, part)| {
-                let lost = || part.iter().map(|_| Err(io::Error::other("the syncing thread died"))).collect();
-                thread.join().unwrap_or_else(|_| lost())
-            })
-            .collect()
-    })
-}
-
-/// The final name: the stem claimed before the request left, with the extension of what the bytes are.
-fn place_one(root: &Path, sealed: &Sealed) -> io::Result<String> {
-    let relative = format!("{}.{}", sealed.document.stem, sealed.media_type.extension());
-    let path = Path::new(&relative);
-    if let Some(folder) = path.parent() {
-        write::make_folders(root, folder, 0o700)?;
-    }
-    write::place(&sealed.path, &root.join(path))?;
-    Ok(relative)
 }

@@ -7,6 +7,7 @@
 
 mod adoption;
 mod keeper;
+mod place;
 mod reception;
 
 use std::path::{Path, PathBuf};
@@ -91,8 +92,12 @@ impl Intake {
     /// # Errors
     /// When the file cannot be read or kept.
     pub async fn accept(&self, document: &Claimed, path: &str) -> Result<(), IntakeError> {
-        let sealed = reception::reseal(Arc::clone(&self.root), document.clone(), self.root.join(path)).await?;
-        self.keep(sealed, None).await
+        let file = self.root.join(path);
+        let sealed = reception::accept(Arc::clone(&self.root), document.clone(), file.clone()).await?;
+        self.keep(sealed, None).await?;
+        // The archive has these bytes now; what stays here would only be purged later.
+        let _ = std::fs::remove_file(file);
+        Ok(())
     }
 
     /// Returns when every document sealed before has been recorded, or has failed.

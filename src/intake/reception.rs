@@ -128,6 +128,21 @@ impl Reception {
         moved.await.map_err(|error| failed(error.into()))?.map(drop).map_err(disk(&path))
     }
 
+    /// The body is not wanted: what has arrived of it is removed, for a body without end could fill the disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn discard(self) -> Result<(), IntakeError> {
+        let Some(spilled) = self.spilled else { return Ok(()) };
+        let path = spilled.path;
+        let failed = disk(&path);
+        let removed = spawn_blocking({
+            let path = path.clone();
+            move || std::fs::remove_file(path)
+        });
+        removed.await.map_err(|error| failed(error.into()))?.map_err(disk(&path))
+    }
+
     fn temporary(&self) -> PathBuf {
         self.root.join(layout::INCOMING).join(format!("{}.part", self.document.id))
     }
@@ -202,13 +217,19 @@ fn seal(
     sha256: String,
     media_type: MediaType,
 ) -> io::Result<Sealed> {
-    let path = root.join(layout::INCOMING).join(layout::sealed_name(document.id, size, &sha256));
+    let path = sealed_path(root, &document, size, &sha256, false);
     std::fs::rename(temporary, &path)?;
     Ok(Sealed { document, path, size, sha256, media_type })
 }
 
-/// Seals the file at `path` as `document`, whatever the checks say of it.
-pub(super) async fn reseal(root: Arc<PathBuf>, document: Claimed, path: PathBuf) -> Result<Sealed, IntakeError> {
+fn sealed_path(root: &Path, document: &Claimed, size: u64, sha256: &str, accepted: bool) -> PathBuf {
+    let name = layout::SealedName { document: document.id, size, sha256: sha256.to_owned(), accepted };
+    root.join(layout::INCOMING).join(name.file_name())
+}
+
+/// Seals the quarantined file at `path` as `document`, whatever the checks say of it. The file itself stays where it is
+/// until the ledger names another.
+pub(super) async fn accept(root: Arc<PathBuf>, document: Claimed, path: PathBuf) -> Result<Sealed, IntakeError> {
     let failed = disk(&path);
     let sealed = spawn_blocking({
         let path = path.clone();
@@ -216,9 +237,15 @@ pub(super) async fn reseal(root: Arc<PathBuf>, document: Claimed, path: PathBuf)
             let (size, sha256) = measure(&path)?;
             let media_type = match content::judge(BufReader::new(File::open(&path)?), size)? {
                 Ok(media_type) => media_type,
-                Err(_) => MediaType::Binary,
+                Err(reason) => reason.media_type(),
             };
-            seal(&root, document, &path, size, sha256, media_type)
+            let copy = sealed_path(&root, &document, size, &sha256, true);
+            match std::fs::hard_link(&path, &copy) {
+                // An earlier try has left it.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                other => other?,
+            }
+            Ok(Sealed { document, path: copy, size, sha256, media_type })
         }
     });
     sealed.await.map_err(|error| failed(error.into()))?.map_err(disk(&path))

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Row as _};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row as _};
 
 use super::{Ledger, LedgerError, time};
 use crate::clock::stamp;
@@ -31,13 +31,12 @@ pub struct AccountRow {
     pub problem: Option<String>,
     /// Since when.
     pub problem_since: Option<Timestamp>,
-    /// End of its token, where it ever had one.
-    pub token_expires_at: Option<Timestamp>,
 }
 
 impl Ledger {
-    /// Records what was found of an account: its certificate, or why it cannot work. Answers whether the problem is
-    /// new, or another than before.
+    /// Records what a poll found of an account: its certificate, or why it cannot work. Answers whether the problem is
+    /// new, or another than before. Nothing is written where that is known already, nor of an account with no feed to
+    /// be polled: what bars it is not for a poll that was under way to clear.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -48,36 +47,44 @@ impl Ledger {
         problem: Option<String>,
         now: Timestamp,
     ) -> Result<bool, LedgerError> {
+        let known = sqlx::query(AssertSqlSafe(format!("{SEEN} WHERE account = $1")))
+            .bind(account)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
+        if known.as_ref().map(account_row).is_some_and(|known| {
+            known.problem == problem && (certificate.is_none() || known.certificate == certificate)
+        }) {
+            return Ok(false);
+        }
         let account = account.to_owned();
         self.write(move |c| {
             Box::pin(async move {
-                let before: Option<Option<String>> =
-                    sqlx::query_scalar("SELECT problem FROM accounts WHERE account = $1")
-                        .bind(&account)
-                        .fetch_optional(&mut *c)
-                        .await?;
-                let changed = before.flatten() != problem;
-                sqlx::query(
-                    "INSERT INTO accounts (account, certificate_subject, certificate_serial, certificate_not_after,
-                         problem, problem_since)
-                     VALUES ($1, $2, $3, $4, $5, CASE WHEN $5 IS NULL THEN NULL ELSE $6 END)
-                     ON CONFLICT (account) DO UPDATE SET
-                         certificate_subject = coalesce(excluded.certificate_subject, certificate_subject),
-                         certificate_serial = coalesce(excluded.certificate_serial, certificate_serial),
-                         certificate_not_after = coalesce(excluded.certificate_not_after, certificate_not_after),
-                         problem_since = CASE WHEN excluded.problem IS NULL THEN NULL
-                             ELSE coalesce(problem_since, excluded.problem_since) END,
-                         problem = excluded.problem",
-                )
-                .bind(account)
-                .bind(certificate.as_ref().map(|facts| facts.subject.clone()))
-                .bind(certificate.as_ref().map(|facts| facts.serial.clone()))
-                .bind(certificate.as_ref().map(|facts| stamp(facts.not_after)))
-                .bind(&problem)
-                .bind(stamp(now))
-                .execute(c)
-                .await?;
-                Ok(changed && problem.is_some())
+                let polled = sqlx::query_scalar(POLLED).bind(&account).fetch_one(&mut *c).await?;
+                if polled { judge(c, &account, certificate.as_ref(), problem.as_deref(), now).await } else { Ok(false) }
+            })
+        })
+        .await
+    }
+
+    /// Records why accounts, given with that, cannot be polled as they are configured. Answers those where it is new.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn bar_accounts(
+        &self,
+        barred: Vec<(String, String)>,
+        now: Timestamp,
+    ) -> Result<Vec<(String, String)>, LedgerError> {
+        self.write(move |c| {
+            Box::pin(async move {
+                let mut news = Vec::new();
+                for (account, problem) in barred {
+                    if judge(c, &account, None, Some(&problem), now).await? {
+                        news.push((account, problem));
+                    }
+                }
+                Ok(news)
             })
         })
         .await
@@ -96,11 +103,7 @@ impl Ledger {
             Box::pin(async move {
                 let mut news = Vec::new();
                 for (account, problem) in accounts {
-                    sqlx::query("INSERT INTO accounts (account) VALUES ($1) ON CONFLICT DO NOTHING")
-                        .bind(&account)
-                        .execute(&mut *c)
-                        .await?;
-                    if record_problem(c, &account, problem.clone(), now).await? {
+                    if judge(c, &account, None, problem.as_deref(), now).await? {
                         news.extend(problem.map(|problem| (account, problem)));
                     }
                 }
@@ -139,48 +142,60 @@ impl Ledger {
     /// # Errors
     /// When the ledger fails.
     pub async fn accounts(&self) -> Result<BTreeMap<String, AccountRow>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT account, certificate_subject, certificate_serial, certificate_not_after, problem, problem_since,
-                 token_expires_at
-             FROM accounts",
-        )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
-        Ok(rows
-            .into_iter()
-            .map(|row| {
-                let certificate = time(row.get::<Option<&str>, _>(3)).map(|not_after| CertificateFacts {
-                    subject: row.get::<Option<String>, _>(1).unwrap_or_default(),
-                    serial: row.get::<Option<String>, _>(2).unwrap_or_default(),
-                    not_after,
-                });
-                let account: String = row.get(0);
-                let problem_since = time(row.get::<Option<&str>, _>(5));
-                let token_expires_at = time(row.get::<Option<&str>, _>(6));
-                let row = AccountRow { account, certificate, problem: row.get(4), problem_since, token_expires_at };
-                (row.account.clone(), row)
-            })
-            .collect())
+        let rows = sqlx::query(SEEN).fetch_all(&self.readers).await.map_err(|error| self.error(error))?;
+        Ok(rows.iter().map(account_row).map(|row| (row.account.clone(), row)).collect())
     }
 }
 
-/// Records why an account that the ledger knows cannot work, or that it can. Answers whether the problem is new.
-pub(super) async fn record_problem(
+/// What is known of accounts, as [`account_row`] reads it.
+const SEEN: &str = "SELECT account, certificate_subject, certificate_serial, certificate_not_after, problem,
+     problem_since FROM accounts";
+
+/// Whether an account has a feed to be polled: looked up by name, for there are as many accounts as feeds.
+pub(super) const POLLED: &str = "SELECT EXISTS (SELECT 1 FROM feeds WHERE feed > $1 || '/' AND feed < $1 || '0'
+     AND account = $1 AND configured = 1)";
+
+fn account_row(row: &SqliteRow) -> AccountRow {
+    let certificate = time(row.get::<Option<&str>, _>(3)).map(|not_after| CertificateFacts {
+        subject: row.get::<Option<String>, _>(1).unwrap_or_default(),
+        serial: row.get::<Option<String>, _>(2).unwrap_or_default(),
+        not_after,
+    });
+    let problem_since = time(row.get::<Option<&str>, _>(5));
+    AccountRow { account: row.get(0), certificate, problem: row.get(4), problem_since }
+}
+
+/// Answers whether there is a problem, new or another than before.
+pub(super) async fn judge(
     c: &mut SqliteConnection,
     account: &str,
-    problem: Option<String>,
+    certificate: Option<&CertificateFacts>,
+    problem: Option<&str>,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
-    let changed = sqlx::query(
-        "UPDATE accounts SET problem = $2,
-             problem_since = CASE WHEN $2 IS NULL THEN NULL ELSE coalesce(problem_since, $3) END
-         WHERE account = $1 AND problem IS DISTINCT FROM $2",
+    let before: Option<Option<String>> = sqlx::query_scalar("SELECT problem FROM accounts WHERE account = $1")
+        .bind(account)
+        .fetch_optional(&mut *c)
+        .await?;
+    sqlx::query(
+        "INSERT INTO accounts (account, certificate_subject, certificate_serial, certificate_not_after, problem,
+             problem_since)
+         VALUES ($1, $2, $3, $4, $5, CASE WHEN $5 IS NULL THEN NULL ELSE $6 END)
+         ON CONFLICT (account) DO UPDATE SET
+             certificate_subject = coalesce(excluded.certificate_subject, certificate_subject),
+             certificate_serial = coalesce(excluded.certificate_serial, certificate_serial),
+             certificate_not_after = coalesce(excluded.certificate_not_after, certificate_not_after),
+             problem_since = CASE WHEN excluded.problem IS NULL THEN NULL
+                 ELSE coalesce(problem_since, excluded.problem_since) END,
+             problem = excluded.problem",
     )
     .bind(account)
-    .bind(&problem)
+    .bind(certificate.map(|facts| facts.subject.as_str()))
+    .bind(certificate.map(|facts| facts.serial.as_str()))
+    .bind(certificate.map(|facts| stamp(facts.not_after)))
+    .bind(problem)
     .bind(stamp(now))
     .execute(c)
     .await?;
-    Ok(changed.rows_affected() > 0 && problem.is_some())
+    Ok(problem.is_some() && before.flatten().as_deref() != problem)
 }

@@ -2,19 +2,49 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use sqlx::sqlite::SqliteConnection;
+use jiff::{SignedDuration, Timestamp};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row as _};
 
 use super::{Ledger, LedgerError};
 use crate::clock::stamp;
 use crate::feed::FeedName;
 
+/// The longest pause a courier makes between two tries of a delivery.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+
+/// What [`Ledger::deliveries_due`] asks. Each part follows an index and ends at the limit, so that a batch costs the
+/// same however many wait; one never tried is due whatever the clock says.
+pub(super) const DUE: &str = "WITH due (id) AS (
+         SELECT * FROM (SELECT id FROM deliveries WHERE target = $1 AND state = 'pending' ORDER BY id LIMIT $4)
+         UNION ALL SELECT * FROM (SELECT id FROM deliveries WHERE target = $1 AND state = 'failed'
+             AND next_try_at <= $2 ORDER BY next_try_at LIMIT $4)
+         UNION ALL SELECT * FROM (SELECT id FROM deliveries WHERE target = $1 AND state = 'failed'
+             AND next_try_at > $3 ORDER BY next_try_at LIMIT $4))
+     SELECT deliveries.id, created_at, deliveries.feed, deliveries.remote_id, archive_path, sha256, name,
+            deliveries.attempts
+     FROM due CROSS JOIN deliveries ON deliveries.id = due.id CROSS JOIN documents
+         ON documents.feed = deliveries.feed AND documents.remote_id = deliveries.remote_id
+     WHERE archive_path IS NOT NULL ORDER BY deliveries.id LIMIT $4";
+
+/// Deliveries not made: two parts, each with an index that leaves out all that was ever delivered.
+const WAITING: [&str; 2] = [
+    "deliveries INDEXED BY deliveries_pending WHERE state = 'pending'",
+    "deliveries INDEXED BY deliveries_failed WHERE state = 'failed'",
+];
+
+/// What [`Ledger::delivery_backlog`] asks.
+pub(super) const BACKLOG: &str =
+    "SELECT feed, 'pending', count(*) FROM deliveries INDEXED BY deliveries_pending WHERE state = 'pending' GROUP BY feed
+     UNION ALL SELECT feed, 'failed', count(*) FROM deliveries INDEXED BY deliveries_failed WHERE state = 'failed' GROUP BY feed";
+
 /// A delivery that is due.
 #[derive(Clone, Debug)]
 pub struct Pending {
     /// Its row.
     pub id: i64,
+    /// When it was ordered: a document downloaded again has its delivery ordered again.
+    pub created_at: String,
     /// The document's feed.
     pub feed: FeedName,
     /// The document's remote id.
@@ -34,6 +64,8 @@ pub struct Pending {
 pub struct Settled {
     /// Its row.
     pub id: i64,
+    /// When it was ordered. One ordered again since was not made: that is another copy.
+    pub created_at: String,
     /// The document's feed.
     pub feed: FeedName,
     /// The document's remote id.
@@ -52,40 +84,22 @@ pub struct Backlog {
 }
 
 impl Ledger {
-    /// Deliveries to `target` due at `now`, in the order of storing, at most `limit`.
+    /// Deliveries to `target` due at `now`, in the order of storing, at most `limit`. A next try more than the longest
+    /// pause away was set by a clock that has been set back since: it is due.
     ///
     /// # Errors
     /// When the ledger fails.
     pub async fn deliveries_due(&self, target: &str, now: Timestamp, limit: u32) -> Result<Vec<Pending>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT deliveries.id, deliveries.feed, deliveries.remote_id, archive_path, sha256, name,
-                    deliveries.attempts
-             FROM deliveries JOIN documents ON documents.feed = deliveries.feed
-                 AND documents.remote_id = deliveries.remote_id
-             WHERE target = $1 AND deliveries.state IN ('pending', 'failed') AND deliveries.next_try_at <= $2
-                 AND archive_path IS NOT NULL
-             ORDER BY deliveries.id LIMIT $3",
-        )
-        .bind(target)
-        .bind(stamp(now))
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| {
-                Some(Pending {
-                    id: row.get(0),
-                    feed: row.get::<&str, _>(1).parse().ok()?,
-                    remote_id: row.get(2),
-                    archive_path: row.get(3),
-                    sha256: row.get::<Option<String>, _>(4).unwrap_or_default(),
-                    name: row.get(5),
-                    attempts: row.get(6),
-                })
-            })
-            .collect())
+        let latest = now.checked_add(LONGEST_PAUSE).unwrap_or(Timestamp::MAX);
+        let rows = sqlx::query(DUE)
+            .bind(target)
+            .bind(stamp(now))
+            .bind(stamp(latest))
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
+        Ok(rows.iter().filter_map(pending).collect())
     }
 
     /// Records how deliveries went; a document that every target has becomes `delivered`.
@@ -111,15 +125,16 @@ impl Ledger {
     pub async fn retire_targets(&self, configured: Vec<String>) -> Result<u64, LedgerError> {
         self.write(move |c| {
             Box::pin(async move {
-                let mut delete = QueryBuilder::new(
-                    "DELETE FROM deliveries WHERE state IN ('pending', 'failed') AND target NOT IN (",
-                );
-                let mut list = delete.separated(", ");
-                for target in &configured {
-                    list.push_bind(target.as_str());
+                let mut gone = 0;
+                for waiting in WAITING {
+                    let mut delete = QueryBuilder::new(format!("DELETE FROM {waiting} AND target NOT IN ("));
+                    let mut list = delete.separated(", ");
+                    for target in &configured {
+                        list.push_bind(target.as_str());
+                    }
+                    list.push_unseparated(")");
+                    gone += delete.build().execute(&mut *c).await?.rows_affected();
                 }
-                list.push_unseparated(")");
-                let gone = delete.build().execute(&mut *c).await?.rows_affected();
                 if gone > 0 {
                     sqlx::query(
                         "UPDATE documents SET state = 'delivered' WHERE state = 'stored' AND NOT EXISTS (
@@ -140,12 +155,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger fails.
     pub async fn delivery_backlog(&self) -> Result<BTreeMap<String, Backlog>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT feed, state, count(*) FROM deliveries WHERE state IN ('pending', 'failed') GROUP BY feed, state",
-        )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
+        let rows = sqlx::query(BACKLOG).fetch_all(&self.readers).await.map_err(|error| self.error(error))?;
         let mut backlog = BTreeMap::<String, Backlog>::new();
         for row in rows {
             let entry = backlog.entry(row.get(0)).or_default();
@@ -158,6 +168,19 @@ impl Ledger {
     }
 }
 
+fn pending(row: &SqliteRow) -> Option<Pending> {
+    Some(Pending {
+        id: row.get(0),
+        created_at: row.get(1),
+        feed: row.get::<&str, _>(2).parse().ok()?,
+        remote_id: row.get(3),
+        archive_path: row.get(4),
+        sha256: row.get::<Option<String>, _>(5).unwrap_or_default(),
+        name: row.get(6),
+        attempts: row.get(7),
+    })
+}
+
 async fn settle(c: &mut SqliteConnection, one: &Settled, now: &str) -> Result<(), sqlx::Error> {
     let (state, delivered, error, next) = match &one.outcome {
         Ok(()) => ("delivered", Some(now), None, None),
@@ -165,13 +188,14 @@ async fn settle(c: &mut SqliteConnection, one: &Settled, now: &str) -> Result<()
     };
     sqlx::query(
         "UPDATE deliveries SET state = $1, attempts = attempts + 1, delivered_at = $2, error = $3,
-             next_try_at = coalesce($4, next_try_at) WHERE id = $5",
+             next_try_at = coalesce($4, next_try_at) WHERE id = $5 AND created_at = $6",
     )
     .bind(state)
     .bind(delivered)
     .bind(error)
     .bind(next)
     .bind(one.id)
+    .bind(&one.created_at)
     .execute(&mut *c)
     .await?;
     if one.outcome.is_ok() {

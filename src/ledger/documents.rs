@@ -1,28 +1,24 @@
 //! Table `documents`: from listing to keeping, one verb per edge of a document's state.
 
 use jiff::Timestamp;
+use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{QueryBuilder, Row as _};
 
 use super::{Ledger, LedgerError};
 use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
 
-/// Ids looked up or inserted by one statement.
-const CHUNK: usize = 500;
-/// Ids recorded by one piece of work, so that a huge listing does not keep other writers waiting.
-const SHARE: usize = 5_000;
+/// What [`Ledger::open_documents`] asks: along `documents_queue`.
+pub(super) const OPEN: &str = "SELECT id, remote_id, setbacks FROM documents
+     WHERE feed = $1 AND state IN ('listed', 'fetching', 'failed') AND (setbacks, id) > ($2, $3)
+         AND (state = 'listed' OR (state = 'failed' AND (next_try_at <= $4 OR next_try_at > $7))
+             OR (state = 'fetching' AND claimed_by <> $5))
+     ORDER BY setbacks, id LIMIT $6";
+/// What [`Ledger::claims`] asks: `CROSS JOIN` has SQLite look into each feed, not at each document.
+pub(super) const CLAIMS: &str = "SELECT id, documents.feed, remote_id, stem, attempts, interruptions, quarantine_sha256
+     FROM feeds CROSS JOIN documents ON documents.feed = feeds.feed WHERE state = 'fetching'";
 
-/// What recording a listing found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// Ids not known before.
-    pub new: u64,
-    /// Ids of documents held already (F4: counted, not asked for).
-    pub held: u64,
-}
-
-/// A place in the order of fetching: interruptions, row.
+/// A place in the order of fetching: setbacks, row.
 pub type Cursor = (i64, i64);
 
 /// A document that may be fetched.
@@ -107,93 +103,10 @@ pub struct Refusal {
     /// Bytes set aside: path relative to the state directory, and SHA-256.
     pub quarantine: Option<(String, String)>,
 }
-
-/// A document as `documents` shows it.
-#[derive(Clone, Debug, serde::Serialize)]
-#[expect(missing_docs, reason = "the columns of the ledger, as the contract names them")]
-pub struct DocumentRow {
-    pub feed: String,
-    pub remote_id: String,
-    pub state: String,
-    pub attempts: i64,
-    pub interruptions: i64,
-    pub listed_at: String,
-    pub requested_at: Option<String>,
-    pub stored_at: Option<String>,
-    pub released_at: Option<String>,
-    pub poll_id: Option<i64>,
-    pub size: Option<i64>,
-    pub sha256: Option<String>,
-    pub media_type: Option<String>,
-    pub archive_path: Option<String>,
-    pub name: Option<String>,
-    pub summary: Option<String>,
-    pub error: Option<String>,
-}
-
-/// Which documents a listing command wants.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Only those in this state.
-    pub state: Option<DocumentState>,
-    /// Only those listed or stored since then.
-    pub since: Option<Timestamp>,
-}
-
-/// Number of a feed's documents in one state.
-#[derive(Clone, Debug)]
-pub struct StateCount {
-    /// The feed.
-    pub feed: String,
-    /// The state.
-    pub state: DocumentState,
-    /// How many.
-    pub count: i64,
-}
-
 impl Ledger {
-    /// Records what a listing showed: new ids become `listed` (or `skipped`), known ones stay as they are.
-    ///
-    /// # Errors
-    /// When the ledger fails; what was recorded before stays.
-    pub async fn record_listing(
-        &self,
-        feed: &FeedName,
-        ids: &[String],
-        skip: bool,
-        now: Timestamp,
-    ) -> Result<Recorded, LedgerError> {
-        let mut total = Recorded::default();
-        let shares = if ids.is_empty() { vec![ids] } else { ids.chunks(SHARE).collect() };
-        let last = shares.len() - 1;
-        for (number, share) in shares.into_iter().enumerate() {
-            let (feed, share) = (feed.clone(), share.to_vec());
-            let state = if skip { DocumentState::Skipped } else { DocumentState::Listed };
-            let part = self
-                .write(move |c| {
-                    Box::pin(async move {
-                        let part = record(c, &feed, &share, state, &stamp(now)).await?;
-                        if number == last {
-                            sqlx::query(
-                                "UPDATE feeds SET first_listed_at = coalesce(first_listed_at, $1) WHERE feed = $2",
-                            )
-                            .bind(stamp(now))
-                            .bind(feed.as_str())
-                            .execute(c)
-                            .await?;
-                        }
-                        Ok(part)
-                    })
-                })
-                .await?;
-            total.new += part.new;
-            total.held += part.held;
-        }
-        Ok(total)
-    }
-
-    /// Documents of `feed` that may be fetched at `now`, after `after`: those never interrupted first, else in the order
-    /// they were listed. Those that this run has claimed are its own affair and not among them.
+    /// Documents of `feed` that may be fetched at `now`, after `after`: those without a setback first, else in the order
+    /// they were listed. Those that this run has claimed are its own affair and not among them. A next try after
+    /// `latest` was set by a clock that has been set back since: it is due.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -202,25 +115,21 @@ impl Ledger {
         feed: &FeedName,
         run: &str,
         now: Timestamp,
+        latest: Timestamp,
         after: Cursor,
         limit: u32,
     ) -> Result<Vec<Open>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT id, remote_id, interruptions FROM documents
-             WHERE feed = $1 AND state IN ('listed', 'fetching', 'failed') AND (interruptions, id) > ($2, $3)
-                 AND (state = 'listed' OR (state = 'failed' AND next_try_at <= $4)
-                     OR (state = 'fetching' AND claimed_by <> $5))
-             ORDER BY interruptions, id LIMIT $6",
-        )
-        .bind(feed.as_str())
-        .bind(after.0)
-        .bind(after.1)
-        .bind(stamp(now))
-        .bind(run)
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
+        let rows = sqlx::query(OPEN)
+            .bind(feed.as_str())
+            .bind(after.0)
+            .bind(after.1)
+            .bind(stamp(now))
+            .bind(run)
+            .bind(limit)
+            .bind(stamp(latest))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
         Ok(rows
             .iter()
             .map(|row| Open { id: row.get(0), remote_id: row.get(1), cursor: (row.get(2), row.get(0)) })
@@ -244,6 +153,7 @@ impl Ledger {
             Box::pin(async move {
                 let row = sqlx::query(
                     "UPDATE documents SET interruptions = interruptions + CASE state WHEN 'fetching' THEN 1 ELSE 0 END,
+                         setbacks = setbacks + CASE state WHEN 'fetching' THEN 1 ELSE 0 END,
                          state = 'fetching', claimed_by = $1, requested_at = $2, stem = coalesce(stem, $3)
                      WHERE id = $4 AND (state IN ('listed', 'failed') OR (state = 'fetching' AND claimed_by <> $1))
                      RETURNING id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256",
@@ -281,13 +191,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger fails.
     pub async fn claims(&self) -> Result<Vec<Claimed>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT id, documents.feed, remote_id, stem, attempts, interruptions, quarantine_sha256
-             FROM feeds JOIN documents ON documents.feed = feeds.feed WHERE state = 'fetching'",
-        )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
+        let rows = sqlx::query(CLAIMS).fetch_all(&self.readers).await.map_err(|error| self.error(error))?;
         Ok(rows.iter().filter_map(claimed).collect())
     }
 
@@ -315,102 +219,25 @@ impl Ledger {
         self.write(move |c| Box::pin(async move { refuse(c, &refusal).await })).await
     }
 
-    /// Documents of the feeds that `wanted` accepts, oldest first, handed to `each` one by one.
-    ///
-    /// # Errors
-    /// When the ledger fails, or `each` does.
-    pub async fn documents<E: From<LedgerError>>(
-        &self,
-        feed: &str,
-        filter: &Filter,
-        mut each: impl FnMut(DocumentRow) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut after = 0;
-        loop {
-            let rows = self.page(feed, filter, after).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.get(17);
-            for row in &rows {
-                each(document(row))?;
-            }
-        }
-    }
-
-    /// One page: never a reader held open over the whole listing, which would pin the WAL.
-    async fn page(&self, feed: &str, filter: &Filter, after: i64) -> Result<Vec<SqliteRow>, LedgerError> {
-        sqlx::query(
-            "SELECT feed, remote_id, state, attempts, interruptions, listed_at, requested_at, stored_at, released_at,
-                    poll_id, size, sha256, media_type, archive_path, name, summary, error, id
-             FROM documents WHERE feed = $1 AND id > $2 AND ($3 IS NULL OR state = $3)
-                 AND ($4 IS NULL OR listed_at >= $4 OR stored_at >= $4)
-             ORDER BY id LIMIT 1000",
-        )
-        .bind(feed)
-        .bind(after)
-        .bind(filter.state.map(DocumentState::as_str))
-        .bind(filter.since.map(stamp))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))
-    }
-
-    /// Number of documents by feed and state.
+    /// Makes a document that is in state `seen` eligible again, its tries forgotten; `stem` replaces the place of its
+    /// copy where one is given (a held document downloaded again must not meet its first copy). Answers false, and
+    /// changes nothing, where the document has left that state or is being fetched.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn count_documents(&self) -> Result<Vec<StateCount>, LedgerError> {
-        let rows = sqlx::query("SELECT feed, state, count(*) FROM documents GROUP BY feed, state")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|error| self.error(error))?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| {
-                let state = row.get::<&str, _>(1).parse().ok()?;
-                Some(StateCount { feed: row.get(0), state, count: row.get(2) })
-            })
-            .collect())
-    }
-
-    /// The document `remote_id` of `feed`.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn document(
-        &self,
-        feed: &FeedName,
-        remote_id: &str,
-    ) -> Result<Option<(i64, DocumentRow, Option<String>)>, LedgerError> {
-        let row = sqlx::query(
-            "SELECT feed, remote_id, state, attempts, interruptions, listed_at, requested_at, stored_at, released_at,
-                    poll_id, size, sha256, media_type, archive_path, name, summary, error, id, quarantine_path
-             FROM documents WHERE feed = $1 AND remote_id = $2",
-        )
-        .bind(feed.as_str())
-        .bind(remote_id)
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
-        Ok(row.map(|row| (row.get(17), document(&row), row.get(18))))
-    }
-
-    /// Makes a document eligible again, its tries forgotten; `stem` replaces the place of its copy where one is given
-    /// (a held document downloaded again must not meet its first copy).
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn reopen(&self, id: i64, stem: Option<String>) -> Result<(), LedgerError> {
+    pub async fn reopen(&self, id: i64, seen: DocumentState, stem: Option<String>) -> Result<bool, LedgerError> {
         self.write(move |c| {
             Box::pin(async move {
-                sqlx::query(
+                let reopened = sqlx::query(
                     "UPDATE documents SET state = 'listed', attempts = 0, next_try_at = NULL, claimed_by = NULL,
-                         error = NULL, stem = coalesce($1, stem) WHERE id = $2 AND state <> 'fetching'",
+                         error = NULL, stem = coalesce($1, stem) WHERE id = $2 AND state = $3 AND state <> 'fetching'",
                 )
                 .bind(stem)
                 .bind(id)
+                .bind(seen.as_str())
                 .execute(c)
                 .await?;
-                Ok(())
+                Ok(reopened.rows_affected() > 0)
             })
         })
         .await
@@ -426,53 +253,27 @@ impl Ledger {
         self.refuse(refusal).await
     }
 
-    /// Closes an abandoned or lost document: it is no failure any more.
+    /// Closes an abandoned or lost document: it is no failure any more. Answers false, and changes nothing, where it is
+    /// neither any more.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn dismiss(&self, id: i64, reason: String) -> Result<(), LedgerError> {
+    pub async fn dismiss(&self, id: i64, reason: String) -> Result<bool, LedgerError> {
         self.write(move |c| {
             Box::pin(async move {
-                sqlx::query("UPDATE documents SET state = 'dismissed', error = $1 WHERE id = $2")
-                    .bind(reason)
-                    .bind(id)
-                    .execute(c)
-                    .await?;
-                Ok(())
+                let dismissed = sqlx::query(
+                    "UPDATE documents SET state = 'dismissed', error = $1
+                     WHERE id = $2 AND state IN ('abandoned', 'lost')",
+                )
+                .bind(reason)
+                .bind(id)
+                .execute(c)
+                .await?;
+                Ok(dismissed.rows_affected() > 0)
             })
         })
         .await
     }
-}
-
-async fn record(
-    c: &mut SqliteConnection,
-    feed: &FeedName,
-    ids: &[String],
-    state: DocumentState,
-    now: &str,
-) -> Result<Recorded, sqlx::Error> {
-    let mut recorded = Recorded::default();
-    for chunk in ids.chunks(CHUNK) {
-        let mut lookup =
-            QueryBuilder::new("SELECT count(*) FROM documents WHERE state IN ('stored', 'delivered') AND feed = ");
-        lookup.push_bind(feed.as_str()).push(" AND remote_id IN (");
-        let mut list = lookup.separated(", ");
-        for id in chunk {
-            list.push_bind(id.as_str());
-        }
-        list.push_unseparated(")");
-        let held: i64 = lookup.build_query_scalar().fetch_one(&mut *c).await?;
-        recorded.held += held.unsigned_abs();
-
-        let mut insert = QueryBuilder::new("INSERT INTO documents (feed, remote_id, state, listed_at) ");
-        insert.push_values(chunk, |mut row, id| {
-            row.push_bind(feed.as_str()).push_bind(id.as_str()).push_bind(state.as_str()).push_bind(now);
-        });
-        insert.push(" ON CONFLICT (feed, remote_id) DO NOTHING");
-        recorded.new += insert.build().execute(&mut *c).await?.rows_affected();
-    }
-    Ok(recorded)
 }
 
 async fn store(c: &mut SqliteConnection, kept: &Kept, now: &str) -> Result<(), sqlx::Error> {
@@ -496,20 +297,19 @@ async fn store(c: &mut SqliteConnection, kept: &Kept, now: &str) -> Result<(), s
     for target in &kept.targets {
         sqlx::query(
             "INSERT INTO deliveries (feed, remote_id, target, state, created_at, next_try_at)
-             VALUES ($1, $2, $3, 'pending', $4, $4)
+             SELECT feed, remote_id, $1, 'pending', $2, $2 FROM documents WHERE id = $3
              ON CONFLICT (feed, remote_id, target) DO UPDATE SET state = 'pending', attempts = 0, error = NULL,
                  created_at = excluded.created_at, next_try_at = excluded.next_try_at",
         )
-        .bind(kept.feed.as_str())
-        .bind(&kept.remote_id)
         .bind(target)
         .bind(now)
+        .bind(kept.id)
         .execute(&mut *c)
         .await?;
     }
-    sqlx::query("UPDATE feeds SET last_document_at = $1 WHERE feed = $2")
+    sqlx::query("UPDATE feeds SET last_document_at = $1 WHERE feed = (SELECT feed FROM documents WHERE id = $2)")
         .bind(now)
-        .bind(kept.feed.as_str())
+        .bind(kept.id)
         .execute(c)
         .await?;
     Ok(())
@@ -524,10 +324,16 @@ async fn refuse(c: &mut SqliteConnection, refusal: &Refusal) -> Result<(), sqlx:
         Condition::Gone => (Some(DocumentState::Gone), 1, None),
         Condition::Lost => (Some(DocumentState::Lost), 1, None),
     };
+    // A held document that was asked for again, and is not given, stays held.
     sqlx::query(
-        "UPDATE documents SET state = coalesce($1, CASE WHEN attempts > 0 THEN 'failed' ELSE 'listed' END),
+        "UPDATE documents SET state = CASE
+                 WHEN $1 IN ('abandoned', 'gone', 'lost') AND archive_path IS NOT NULL THEN
+                     CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE deliveries.feed = documents.feed
+                         AND deliveries.remote_id = documents.remote_id AND deliveries.state <> 'delivered')
+                     THEN 'stored' ELSE 'delivered' END
+                 ELSE coalesce($1, CASE WHEN attempts > 0 THEN 'failed' ELSE 'listed' END) END,
              attempts = attempts + $2, next_try_at = coalesce($3, next_try_at), error = coalesce($4, error),
-             interruptions = interruptions + $5, claimed_by = NULL, claimed_until = NULL,
+             interruptions = interruptions + $5, setbacks = setbacks + 1, claimed_by = NULL, claimed_until = NULL,
              quarantine_path = coalesce($6, quarantine_path), quarantine_sha256 = coalesce($7, quarantine_sha256)
          WHERE id = $8",
     )
@@ -554,26 +360,4 @@ fn claimed(row: &SqliteRow) -> Option<Claimed> {
         interruptions: row.get(5),
         quarantine_sha256: row.get(6),
     })
-}
-
-fn document(row: &SqliteRow) -> DocumentRow {
-    DocumentRow {
-        feed: row.get(0),
-        remote_id: row.get(1),
-        state: row.get(2),
-        attempts: row.get(3),
-        interruptions: row.get(4),
-        listed_at: row.get(5),
-        requested_at: row.get(6),
-        stored_at: row.get(7),
-        released_at: row.get(8),
-        poll_id: row.get(9),
-        size: row.get(10),
-        sha256: row.get(11),
-        media_type: row.get(12),
-        archive_path: row.get(13),
-        name: row.get(14),
-        summary: row.get(15),
-        error: row.get(16),
-    }
 }

@@ -1,19 +1,24 @@
 //! The ledger: the SQLite file that remembers; what it says survives any crash.
 //!
-//! All SQL of the program stands in this folder, one file per table, behind verbs. One connection writes (see
+//! All SQL of the program stands in this folder, one reason per file, behind verbs. One connection writes (see
 //! [`writer`]); a small pool reads. On disk: `ledger.sqlite` with its `-wal` and `-shm`, mode 0600. A ledger that is
 //! damaged, from a newer version or has vanished is never overwritten: opening it fails with the remedy. Before a
 //! migration the old ledger is copied aside as `ledger.sqlite.before-<version>`.
 
 mod accounts;
 mod actions;
+mod catalogue;
 mod deliveries;
 mod documents;
 mod error;
 mod feeds;
+mod listing;
 mod open;
 mod polls;
+mod register;
 mod requests;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod writer;
 
@@ -27,11 +32,14 @@ use sqlx::sqlite::SqliteConnection;
 
 pub use accounts::{AccountRow, CertificateFacts};
 pub use actions::Action;
+pub use catalogue::{DocumentRow, FeedRow, Filter, StateCount};
 pub use deliveries::{Backlog, Pending, Settled};
-pub use documents::{Claimed, Condition, Cursor, DocumentRow, Filter, Kept, Open, Recorded, Refusal, StateCount};
+pub use documents::{Claimed, Condition, Cursor, Kept, Open, Refusal};
 pub use error::LedgerError;
-pub use feeds::{ClaimTerms, Due, FeedIdentity, FeedRow, HealthChange, Registration};
-pub use polls::{Outcome, PollEnd};
+pub use feeds::Due;
+pub use listing::Recorded;
+pub use polls::{ClaimTerms, HealthChange, Outcome, PollEnd};
+pub use register::{Conflict, FeedIdentity, Registration};
 pub use requests::{Request, RequestState};
 pub use tokens::{KeptToken, Moment, TokenRow, TokenTrouble};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Executor as _, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqlitePool};
 
 use super::writer::Writer;
 use super::{FILE, Ledger, LedgerError};
@@ -40,11 +40,11 @@ impl Ledger {
         let path = directory.join(FILE);
         let fresh = prepare(directory, &path)?;
         let failed = |error| LedgerError::from_sqlx(path.clone(), error);
+        if !fresh {
+            examine(&path).await?;
+        }
         let mut connection = options(&path).connect().await.map_err(failed)?;
         assert_sound(&mut connection, &path).await?;
-        if !fresh {
-            check(&mut connection, &path).await?;
-        }
         migrate(&mut connection, &path, fresh).await?;
         let seed = seed(&mut connection, now).await.map_err(failed)?;
         let path = Arc::new(path);
@@ -96,9 +96,11 @@ impl Ledger {
 /// Makes the file where there is none, 0600 before SQLite sees it: its -wal and -shm inherit that. Answers whether it
 /// is new.
 fn prepare(directory: &Path, path: &Path) -> Result<bool, LedgerError> {
-    let size = path.metadata().map(|facts| facts.len());
-    match size {
-        Ok(size) if size > 0 => return Ok(false),
+    match path.metadata() {
+        Ok(facts) if !facts.is_file() => {
+            return Err(LedgerError::ReadOnly { path: path.to_owned(), detail: "it is not a file".to_owned() });
+        }
+        Ok(facts) if facts.len() > 0 => return Ok(false),
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(LedgerError::ReadOnly { path: path.to_owned(), detail: error.to_string() });
         }
@@ -187,7 +189,23 @@ async fn assert_sound(connection: &mut SqliteConnection, path: &Path) -> Result<
     Ok(())
 }
 
-/// Reads the whole file (the head of a large one) before anything is written into it.
+/// Judges the file before anything is written into it. The connection cannot write: closing any other would move the
+/// write-ahead log into a file that is damaged, or not ours to change.
+async fn examine(path: &Path) -> Result<(), LedgerError> {
+    let failed = |error| LedgerError::from_sqlx(path.to_owned(), error);
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(PATIENCE);
+    let mut connection = options.disable_statement_logging().connect().await.map_err(failed)?;
+    assert_sound(&mut connection, path).await?;
+    check(&mut connection, path).await?;
+    let found = applied(&mut connection).await.map_err(failed)?;
+    connection.close().await.map_err(failed)?;
+    match require_version(path, found) {
+        Err(LedgerError::Older { .. }) => Ok(()),
+        verdict => verdict,
+    }
+}
+
+/// Reads the whole file (the head of a large one).
 async fn check(connection: &mut SqliteConnection, path: &Path) -> Result<(), LedgerError> {
     let failed = |error| LedgerError::from_sqlx(path.to_owned(), error);
     let size = path.metadata().map_or(0, |facts| facts.len());

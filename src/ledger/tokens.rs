@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row as _};
 
-use super::accounts::record_problem;
+use super::accounts::judge;
 use super::{Ledger, LedgerError, time};
 use crate::clock::{BootTime, stamp};
 
@@ -115,7 +115,7 @@ impl Ledger {
                 .execute(&mut *c)
                 .await?;
                 let Some(problem) = problem else { return Ok(false) };
-                record_problem(c, &account, problem, now).await
+                judge(c, &account, None, problem.as_deref(), now).await
             })
         })
         .await

@@ -12,6 +12,7 @@ use sqlx::{Connection as _, Executor as _};
 use tokio::sync::{mpsc, oneshot};
 
 use super::LedgerError;
+use crate::log::event;
 
 /// Pieces of work committed together at most: bounds how long one commit takes.
 const BATCH: usize = 128;
@@ -108,7 +109,7 @@ async fn write(mut connection: SqliteConnection, mut messages: mpsc::UnboundedRe
         }
     }
     if let Err(error) = connection.close().await {
-        tracing::warn!(%error, "the ledger did not close cleanly; it will be recovered when it is opened again");
+        tracing::warn!(event = event::LEDGER_FAILED, %error, "the ledger did not close cleanly; it will be recovered when it is opened again");
     }
     if let Some(reply) = closing {
         // Whoever asked may have gone; the connection is closed all the same.
@@ -138,7 +139,7 @@ async fn commit(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -
 async fn roll_back(connection: &mut SqliteConnection) {
     // SQLite has often rolled back by itself (disk full): its complaint that no transaction is open says nothing new.
     if let Err(error) = connection.execute("ROLLBACK").await {
-        tracing::debug!(%error, "rollback");
+        tracing::debug!(event = event::LEDGER_FAILED, %error, "rollback");
     }
 }
 

@@ -1,7 +1,6 @@
 //! An account's way to its platform, made anew for each poll: settings hold paths, never clients, for ten thousand
 //! clients with their certificates would be a gigabyte.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,7 +70,7 @@ impl Poller {
         Ok(outcome)
     }
 
-    /// Writes what is known of the account's certificate, unless it was written already.
+    /// Writes what is known of the account's certificate, and says what is wrong with it, once.
     async fn record(
         &self,
         feed: &Feed,
@@ -79,15 +78,6 @@ impl Poller {
         problem: Option<String>,
     ) -> Result<(), LedgerError> {
         let name = feed.name.account_name();
-        let mut hasher = DefaultHasher::new();
-        (certificate.as_ref().map(|facts| (&facts.serial, facts.not_after)), &problem).hash(&mut hasher);
-        let state = hasher.finish();
-        {
-            let mut judged = self.judged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if judged.insert(name.to_owned(), state) == Some(state) {
-                return Ok(());
-            }
-        }
         let news = self.ledger.judge_account(name, certificate, problem.clone(), self.clock.now()).await?;
         if let Some(problem) = problem.filter(|_| news) {
             tracing::error!(event = event::ACCOUNT_UNUSABLE, account = name, "account {name} cannot work: {problem}");

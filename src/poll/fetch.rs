@@ -1,11 +1,10 @@
 //! One document: gates, claim, download, checks.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Feed, Poller};
+use super::{Claim, Feed, Poller};
 use crate::archive::layout;
 use crate::connector::{Connector, ConnectorError, Download};
 use crate::content::NotAReturn;
@@ -43,37 +42,26 @@ pub(super) async fn fetch<C: Connector>(
     feed: &Feed,
     way: &C,
     document: Open,
+    claim: &Claim,
 ) -> Result<Try, LedgerError> {
-    if !wait_for_window(poller, feed).await {
-        return Ok(Try::Stopped);
-    }
     let limit = feed.account.platform.max_document;
-    if !poller.has_room(limit) {
-        return Ok(Try::NoRoom);
-    }
+    let calendar = feed.account.platform.cadence.calendar();
+    let _room = loop {
+        if !wait_for_window(poller, feed).await {
+            return Ok(Try::Stopped);
+        }
+        let Some(room) = poller.room.promise(limit).await else { return Ok(Try::NoRoom) };
+        // Waiting for room may have led into a window.
+        if calendar.download_hold(poller.clock.now()).is_none() {
+            break room;
+        }
+    };
     let now = poller.clock.now();
     let stem = layout::stem(&feed.name, &document.remote_id, now);
-    let Some(claimed) = poller.ledger.claim_document(document.id, &poller.run, stem, now).await? else {
+    let Some(claimed) = poller.ledger.claim_document(document.id, &claim.token, stem, now).await? else {
         return Ok(Try::NotOurs);
     };
-    let _running = Running::begin(&poller.running);
     Ok(download(poller, feed, way, claimed, limit).await)
-}
-
-/// Counts a download while it runs, however it ends.
-struct Running<'a>(&'a AtomicU64);
-
-impl<'a> Running<'a> {
-    fn begin(count: &'a AtomicU64) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 async fn download<C: Connector>(poller: &Poller, feed: &Feed, way: &C, claimed: Claimed, limit: u64) -> Try {
@@ -92,7 +80,11 @@ async fn download<C: Connector>(poller: &Poller, feed: &Feed, way: &C, claimed: 
             Err(error) => Try::Disk(claimed, error),
         },
         Err(interruption) => {
-            if let Err(error) = reception.abandon().await {
+            let left = match &interruption {
+                Interruption::TooLarge => reception.discard().await,
+                Interruption::Connector(_) | Interruption::Disk(_) => reception.abandon().await,
+            };
+            if let Err(error) = left {
                 return Try::Disk(claimed, error);
             }
             match interruption {

@@ -31,9 +31,18 @@ impl Terms {
     fn next_try(&self, tries: i64) -> Timestamp {
         let doubled = u32::try_from(tries - 1).ok().and_then(|exponent| 2_u32.checked_pow(exponent));
         let factor = doubled.map_or(LONGEST_PAUSE, |factor| factor.min(LONGEST_PAUSE));
-        let pause = SignedDuration::try_from(self.interval.saturating_mul(factor)).unwrap_or(SignedDuration::MAX);
-        self.started.checked_add(pause).unwrap_or(Timestamp::MAX)
+        after(self.started, self.interval, factor)
     }
+}
+
+/// The latest next try that can have been set at or before `now`.
+pub(super) fn latest_try(now: Timestamp, interval: Duration) -> Timestamp {
+    after(now, interval, LONGEST_PAUSE)
+}
+
+fn after(time: Timestamp, interval: Duration, factor: u32) -> Timestamp {
+    let pause = SignedDuration::try_from(interval.saturating_mul(factor)).unwrap_or(SignedDuration::MAX);
+    time.checked_add(pause).unwrap_or(Timestamp::MAX)
 }
 
 /// A document that the platform no longer has, or denies: lost where a download of ours may have been what took it.

@@ -1,22 +1,25 @@
 //! One pass of one feed: gates, listing, documents, end. The heart, to be read in one sitting:
-//! this file holds the walk, [`pass`] the documents of a feed side by side, [`fetch`] one document, [`judgement`] what a
-//! failed try costs.
+//! this file holds the walk, [`pass`] the documents of a feed side by side, [`tally`] what each means for the others, [`fetch`] one document,
+//! [`judgement`] what a
+//! failed try costs, [`room`] the room on the disk.
 
 pub mod account;
 mod fetch;
 mod judgement;
 mod pass;
+pub mod room;
+mod tally;
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 pub use account::{Account, Platform};
+pub use room::Room;
 
 use crate::clock::Clock;
 use crate::config::FirstPoll;
@@ -26,6 +29,7 @@ use crate::intake::{Intake, IntakeError};
 use crate::ledger::{ClaimTerms, Due, HealthChange, Ledger, LedgerError, Outcome, PollEnd};
 use crate::log::event;
 use crate::schedule::{LastListing, Seed};
+use tally::Verdict;
 
 /// A platform that asks to be left alone for longer is asked again after this all the same.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
@@ -43,16 +47,27 @@ pub struct Poller {
     pub intake: Intake,
     /// This run's name, in every claim.
     pub run: String,
-    /// Free space, in bytes, below which nothing is collected (F9).
-    pub reserve: AtomicU64,
+    /// Passes begun: tells their claims apart.
+    pub passes: AtomicU64,
+    /// Room on the disk (F9).
+    pub room: Room,
     /// Connections open at a time, in all.
     pub connections: Arc<Semaphore>,
-    /// Downloads running: each may still need `max_document` of space.
-    pub running: AtomicU64,
     /// Turns true when the daemon stops: nothing new begins.
     pub stopping: watch::Receiver<bool>,
-    /// The state of each account's certificate as last recorded: what has not changed is not written again.
-    pub judged: Mutex<HashMap<String, u64>>,
+}
+
+/// A pass's hold on its feed, and on the documents it fetches: no two passes have the same.
+#[derive(Clone, Debug)]
+struct Claim {
+    /// The row of the poll.
+    poll: i64,
+    /// What stands in `claimed_by`.
+    token: String,
+    /// When the pass began.
+    started: Timestamp,
+    /// The same for measuring how long it takes, whatever is done to the clock.
+    began: Instant,
 }
 
 /// A feed that this configuration holds.
@@ -93,11 +108,17 @@ pub struct Summary {
 }
 
 impl Poller {
+    /// A new token for a pass: what stands in `claimed_by` while it lasts.
+    #[must_use]
+    pub fn token(&self) -> String {
+        format!("{}/{}", self.run, self.passes.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Polls `feed`: lists it, then fetches what is not held. Obeys every rule; answers `Postponed` where one forbids it.
     ///
     /// # Errors
-    /// When the ledger fails.
-    pub async fn poll(&self, feed: &Feed, due: &Due) -> Result<Report, LedgerError> {
+    /// When the ledger fails: then [`Poller::let_go`] of the token's claims.
+    pub async fn poll(&self, feed: &Feed, due: &Due, token: &str) -> Result<Report, LedgerError> {
         let Some(_connection) = self.connection().await else { return Ok(Report::Busy) };
         let platform = &feed.account.platform;
         let seed = Seed(self.ledger.seed());
@@ -106,13 +127,12 @@ impl Poller {
             Ok(way) => way,
             Err(problem) => {
                 // No request leaves: the next look is at the next due time, and the last listing stays what it was.
-                let next = platform.cadence.next(&seed, name, due.planned, self.clock.now());
-                let Some(poll) = self.ledger.claim_resumption(&feed.name, self.run.clone(), self.clock.now()).await?
-                else {
-                    return Ok(Report::Busy);
-                };
-                let summary = Summary::failed(None, problem);
-                return self.end(feed, poll, summary, Some(next), Remainder::None, &Listing::default(), 0).await;
+                if due.planned <= self.clock.now() {
+                    let next = platform.cadence.next(&seed, name, due.planned, self.clock.now());
+                    self.ledger.plan_anew(vec![(due.clone(), next)]).await?;
+                }
+                let Some(claim) = self.claim_resumption(feed, token).await? else { return Ok(Report::Busy) };
+                return self.end(feed, &claim, Verdict::failed(problem, None), Seen::default()).await;
             }
         };
         if let Some(until) = self.postpone(feed, due).await? {
@@ -120,15 +140,15 @@ impl Poller {
         }
         let (now, boot) = (self.clock.now(), self.clock.boot());
         let next = platform.cadence.next(&seed, name, due.planned, now);
-        let terms = ClaimTerms { run: self.run.clone(), now, boot, next };
+        let terms = ClaimTerms { run: token.to_owned(), now, boot, next };
         let Some(poll) = self.ledger.claim_listing(due, terms).await? else { return Ok(Report::Busy) };
+        let claim = Claim { poll, token: token.to_owned(), started: now, began: Instant::now() };
         tracing::debug!(event = event::POLL_STARTED, feed = name, "listing {name}");
         match way.list(feed.kind).await {
-            Ok(listing) => self.collect(feed, due, poll, &way, &listing).await,
+            Ok(listing) => self.collect(feed, due, &claim, &way, &listing).await,
             Err(error) => {
-                let not_before = self.asked_to_wait(&error);
-                let summary = Summary::failed(None, error.to_string());
-                self.end(feed, poll, summary, not_before, Remainder::None, &Listing::default(), 0).await
+                let verdict = Verdict::failed(error.to_string(), self.asked_to_wait(&error));
+                self.end(feed, &claim, verdict, Seen::default()).await
             }
         }
     }
@@ -136,51 +156,51 @@ impl Poller {
     /// Fetches what an interruption or an operator left to be fetched, without a listing.
     ///
     /// # Errors
-    /// When the ledger fails.
-    pub async fn resume(&self, feed: &Feed) -> Result<Report, LedgerError> {
+    /// As [`Poller::poll`].
+    pub async fn resume(&self, feed: &Feed, token: &str) -> Result<Report, LedgerError> {
         let Some(_connection) = self.connection().await else { return Ok(Report::Busy) };
-        let Some(poll) = self.ledger.claim_resumption(&feed.name, self.run.clone(), self.clock.now()).await? else {
-            return Ok(Report::Busy);
+        let Some(claim) = self.claim_resumption(feed, token).await? else { return Ok(Report::Busy) };
+        let verdict = match self.connect(feed).await? {
+            Ok(way) => pass::documents(self, feed, &claim, &way).await?,
+            Err(problem) => Verdict::failed(problem, None),
         };
-        let nothing = Listing::default();
-        match self.connect(feed).await? {
-            Ok(way) => {
-                let (summary, remainder, not_before) = pass::documents(self, feed, poll, &way).await?;
-                self.end(feed, poll, summary, not_before, remainder, &nothing, 0).await
-            }
-            Err(problem) => {
-                self.end(feed, poll, Summary::failed(None, problem), None, Remainder::None, &nothing, 0).await
-            }
-        }
+        self.end(feed, &claim, verdict, Seen::default()).await
+    }
+
+    async fn claim_resumption(&self, feed: &Feed, token: &str) -> Result<Option<Claim>, LedgerError> {
+        let started = self.clock.now();
+        let poll = self.ledger.claim_resumption(&feed.name, token.to_owned(), started).await?;
+        Ok(poll.map(|poll| Claim { poll, token: token.to_owned(), started, began: Instant::now() }))
     }
 
     async fn collect<C: Connector>(
         &self,
         feed: &Feed,
         due: &Due,
-        poll: i64,
+        claim: &Claim,
         way: &C,
         listing: &Listing,
     ) -> Result<Report, LedgerError> {
         for entry in &listing.refused {
-            tracing::warn!(feed = %feed.name, entry, "the listing of {} holds an entry that is no id", feed.name);
+            tracing::warn!(event = event::LISTING_REFUSED, feed = %feed.name, entry, "the listing of {} holds an entry that is no id", feed.name);
         }
         let skip = feed.account.settings.first_poll == FirstPoll::Skip && !due.listed_before;
         let now = self.clock.now();
         let recorded = self.ledger.record_listing(&feed.name, &listing.ids, skip, now).await?;
-        let (mut summary, remainder, not_before) = pass::documents(self, feed, poll, way).await?;
-        summary.listed = Some(listing.ids.len());
-        self.end(feed, poll, summary, not_before, remainder, listing, recorded.held).await
+        let verdict = pass::documents(self, feed, claim, way).await?;
+        let seen = Seen { listed: Some(listing.ids.len()), held: recorded.held, refused: listing.refused.len() };
+        self.end(feed, claim, verdict, seen).await
     }
 
-    /// After a ledger that failed in the middle of a pass: lets go of the feed and its documents once everything that had
-    /// arrived is recorded, so that they are taken up again. Gives up when the daemon stops: the next start does it.
-    pub async fn let_go(&self, feed: &FeedName) {
+    /// After a pass that broke off (the ledger failed, its task died): lets go of what it had claimed, once everything
+    /// that had arrived is recorded, so that it is taken up again. Does nothing where it had claimed nothing; gives up when
+    /// the daemon stops, for the next start does the same.
+    pub async fn let_go(&self, feed: &FeedName, token: &str) {
         let mut stopping = self.stopping.clone();
         let mut pause = Duration::from_secs(1);
         self.intake.settled().await;
-        while let Err(error) = self.ledger.release_claim(feed, self.run.clone(), self.clock.now() + DISK_PAUSE).await {
-            tracing::debug!(kind = error.kind(), "{feed} stays claimed for now: {error}");
+        while let Err(error) = self.ledger.release_claim(feed, token.to_owned(), self.clock.now() + DISK_PAUSE).await {
+            tracing::debug!(event = event::LEDGER_FAILED, kind = error.kind(), "{feed} stays claimed for now: {error}");
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(60)),
                 _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -188,13 +208,15 @@ impl Poller {
         }
     }
 
-    /// F1, F2 and the full hour, judged at the last moment; where they forbid it, the feed is planned anew.
+    /// F1, F2, the full hour and what the platform asked for, judged at the last moment; where they forbid it, the feed
+    /// is planned anew.
     async fn postpone(&self, feed: &Feed, due: &Due) -> Result<Option<Timestamp>, LedgerError> {
         let cadence = &feed.account.platform.cadence;
         let (now, boot) = (self.clock.now(), self.clock.boot());
         let seed = Seed(self.ledger.seed());
         let last = due.last_listed.clone().map(|(wall, boot)| LastListing { wall, boot });
         let wait = last.as_ref().and_then(|last| cadence.wait_before_listing(last, now, &boot));
+        let asked = due.asked_to_wait(now);
         let until = match wait {
             Some(wait) => {
                 if let Some(corrected) = last.as_ref().and_then(|last| last.corrected(now, &boot)) {
@@ -206,9 +228,10 @@ impl Poller {
                 let planned = now.saturating_add(wait).and_then(|t| t.checked_sub(interval)).unwrap_or(now);
                 cadence.next(&seed, feed.name.as_str(), planned, planned)
             }
-            None if cadence.calendar().listing_hold(now).is_some() => cadence.postponed(&seed, feed.name.as_str(), now),
-            None => return Ok(None),
+            None if asked.is_none() && cadence.calendar().listing_hold(now).is_none() => return Ok(None),
+            None => now,
         };
+        let until = cadence.postponed(&seed, feed.name.as_str(), until.max(asked.unwrap_or(now)));
         // A look ahead of its time (an operator's) leaves the plan as it is.
         if due.planned <= now {
             self.ledger.plan_anew(vec![(due.clone(), until)]).await?;
@@ -228,35 +251,18 @@ impl Poller {
     async fn connection(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
         let mut stopping = self.stopping.clone();
         tokio::select! {
-            permit = Arc::clone(&self.connections).acquire_owned() => permit.ok(),
+            biased;
             _ = stopping.wait_for(|stopping| *stopping) => None,
+            permit = Arc::clone(&self.connections).acquire_owned() => permit.ok(),
         }
     }
 
-    /// Whether there is room to collect: what is free, less `max_document` for each download that runs, stays above the
-    /// reserve (F9). A file system that cannot be asked has none.
-    #[must_use]
-    pub fn has_room(&self, max_document: u64) -> bool {
-        let root = self.ledger.path().parent().unwrap_or_else(|| Path::new("."));
-        let promised = self.running.load(Ordering::Relaxed).saturating_mul(max_document);
-        crate::state::free_space(root)
-            .is_ok_and(|free| free.saturating_sub(promised) > self.reserve.load(Ordering::Relaxed))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the facts of one row, written in one place")]
-    async fn end(
-        &self,
-        feed: &Feed,
-        poll: i64,
-        summary: Summary,
-        not_before: Option<Timestamp>,
-        remainder: Remainder,
-        listing: &Listing,
-        held: u64,
-    ) -> Result<Report, LedgerError> {
+    async fn end(&self, feed: &Feed, claim: &Claim, verdict: Verdict, seen: Seen) -> Result<Report, LedgerError> {
+        let Verdict { mut summary, remainder, not_before } = verdict;
+        summary.listed = seen.listed;
         let now = self.clock.now();
         let end = PollEnd {
-            poll,
+            poll: claim.poll,
             feed: feed.name.clone(),
             finished_at: now,
             outcome: summary.outcome,
@@ -264,15 +270,26 @@ impl Poller {
             fetched: count(summary.fetched),
             failed: count(summary.failed),
             error: summary.error.clone(),
-            still_listed: count(held),
-            refused_entries: count(listing.refused.len()),
+            still_listed: count(seen.held),
+            refused_entries: count(seen.refused),
             resume_at: (remainder == Remainder::Disk).then(|| now + DISK_PAUSE),
             not_before,
         };
         let change = self.ledger.finish_poll(end).await?;
-        tell(feed, &summary, change);
+        tell(feed, &summary, claim.began.elapsed(), change);
         Ok(Report::Ended(summary))
     }
+}
+
+/// What a listing showed beside documents to be fetched.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// Ids; `None` where there was no listing.
+    listed: Option<usize>,
+    /// Of these, documents held already.
+    held: u64,
+    /// Entries that are no ids.
+    refused: usize,
 }
 
 /// Documents left behind by a pass.
@@ -284,21 +301,16 @@ enum Remainder {
     Disk,
 }
 
-impl Summary {
-    fn failed(listed: Option<usize>, error: String) -> Self {
-        Self { outcome: Outcome::Failed, listed, fetched: 0, failed: 0, error: Some(error) }
-    }
-}
-
 fn count<T: TryInto<i64>>(number: T) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
 /// One line for the poll where it did something, one where the feed's health changed (SPEC: said once a day).
-fn tell(feed: &Feed, summary: &Summary, change: HealthChange) {
+fn tell(feed: &Feed, summary: &Summary, took: Duration, change: HealthChange) {
     let name = feed.name.as_str();
     let (listed, fetched, failed) = (summary.listed.unwrap_or(0), summary.fetched, summary.failed);
     let error = summary.error.as_deref().unwrap_or("");
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if fetched > 0 || failed > 0 {
         tracing::info!(
             event = event::POLL_FINISHED,
@@ -307,6 +319,7 @@ fn tell(feed: &Feed, summary: &Summary, change: HealthChange) {
             listed,
             fetched,
             failed,
+            duration_ms,
             "polled {name}: {fetched} fetched, {failed} failed"
         );
     } else {
@@ -317,6 +330,7 @@ fn tell(feed: &Feed, summary: &Summary, change: HealthChange) {
             listed,
             fetched,
             failed,
+            duration_ms,
             error,
             "polled {name}: nothing new"
         );

@@ -131,7 +131,7 @@ pub struct Overview {
     pub healthy: bool,
     /// The one line on top.
     pub summary: String,
-    /// Who holds the state directory; null where no daemon runs.
+    /// The daemon that holds the state directory; null where none runs.
     pub daemon: Option<String>,
     /// The accounts, those with problems first.
     pub accounts: Vec<AccountStatus>,
@@ -175,7 +175,7 @@ pub async fn overview(
         })
         .collect();
     accounts.sort_by(|a, b| b.problem.is_some().cmp(&a.problem.is_some()).then_with(|| a.account.cmp(&b.account)));
-    let daemon = crate::state::holder(directory);
+    let daemon = crate::state::daemon(directory).map(|holder| holder.name);
     let healthy = daemon.is_some()
         && accounts.iter().all(|account| account.problem.is_none())
         && !feeds.iter().any(|feed| matches!(feed.health, Health::Failing | Health::Attention));

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of a test fails it by a panic")]
 
+pub mod by_hand;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -58,10 +60,11 @@ impl Town {
 
     /// Writes the configuration; `fast` is added to section `[fast]`, `tables` at the end.
     pub fn configure(&self, interval: &str, fast: &str, tables: &str) {
+        let max_document = if fast.contains("max_document") { "" } else { "max_document = \"16MiB\"\n" };
         let text = format!(
             "[state]\ndirectory = \"state\"\nreserve = \"1MiB\"\n[schedule]\ninterval = \"{interval}\"\njitter = \"0s\"\n\
              avoid_hour = \"0s\"\n[fast]\nbase_url = \"{}\"\nca_certificate = \"{}\"\nmaintenance = []\nguard = \"0s\"\n\
-             max_document = \"16MiB\"\n{fast}\n[log]\nformat = \"json\"\nlevel = \"debug\"\n{tables}",
+             {max_document}{fast}\n[log]\nformat = \"json\"\nlevel = \"debug\"\n{tables}",
             self.platform.base_url(),
             self.authority.display(),
         );
@@ -118,15 +121,7 @@ impl Town {
 
     /// Rows of a query on the ledger, each column as text (`NULL` is empty).
     pub async fn query(&self, sql: &str) -> Vec<Vec<String>> {
-        let options = SqliteConnectOptions::new().filename(self.state().join("ledger.sqlite")).busy_timeout(PATIENCE);
-        let mut connection = options.connect().await.unwrap();
-        let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap();
-        let text = |row: &sqlx::sqlite::SqliteRow, index: usize| {
-            row.try_get_unchecked::<Option<String>, _>(index).unwrap().unwrap_or_default()
-        };
-        let rows = rows.iter().map(|row| (0..row.len()).map(|index| text(row, index)).collect()).collect();
-        connection.close().await.unwrap();
-        rows
+        query_at(&self.state(), sql).await
     }
 
     /// One value of the ledger.
@@ -139,7 +134,10 @@ impl Town {
         let mut last = String::new();
         let reached = tokio::time::timeout(PATIENCE, async {
             loop {
-                if self.state().join("ledger.sqlite").exists() {
+                // Not made yet, or made and without its tables yet.
+                let made = self.state().join("ledger.sqlite").exists()
+                    && !self.query("SELECT 1 FROM sqlite_schema WHERE name = 'operator_actions'").await.is_empty();
+                if made {
                     last = self.value(sql).await;
                     if last == expected {
                         return;
@@ -156,6 +154,28 @@ impl Town {
     pub fn inbox_files(&self) -> Vec<PathBuf> {
         files(&self.inbox())
     }
+
+    /// The table of an account whose SIREN the platform may not know.
+    pub fn stranger(&self, name: &str, siren: &str, standing: Standing) -> String {
+        self.keys.client(name, standing).unwrap().write(self.folder.path(), name).unwrap();
+        format!("[[fast.accounts]]\nname = \"{name}\"\nsiren = \"{siren}\"\ncertificate = \"{name}\"\n")
+    }
+
+    /// What `status --json` prints, and its exit code.
+    pub async fn status(&self) -> (Value, Option<i32>) {
+        let output = self.run(&["status", "--json"]).await;
+        (serde_json::from_slice(&output.stdout).unwrap(), output.status.code())
+    }
+}
+
+/// What a command wrote to standard output.
+pub fn told(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// What a command wrote to standard error.
+pub fn complained(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// A well-formed document of `kind`.
@@ -266,4 +286,17 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Rows of a query on the ledger in `folder`, each column as text (`NULL` is empty).
+pub async fn query_at(folder: &Path, sql: &str) -> Vec<Vec<String>> {
+    let options = SqliteConnectOptions::new().filename(folder.join("ledger.sqlite")).busy_timeout(PATIENCE);
+    let mut connection = options.connect().await.unwrap();
+    let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap();
+    let text = |row: &sqlx::sqlite::SqliteRow, index: usize| {
+        row.try_get_unchecked::<Option<String>, _>(index).unwrap().unwrap_or_default()
+    };
+    let rows = rows.iter().map(|row| (0..row.len()).map(|index| text(row, index)).collect()).collect();
+    connection.close().await.unwrap();
+    rows
 }

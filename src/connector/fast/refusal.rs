@@ -51,9 +51,17 @@ pub(super) async fn of_status(mut answer: Answer, asked: Asked) -> ConnectorErro
 pub(super) fn of_platform_error(error: &PlatformError, status: u16, asked: Asked) -> ConnectorError {
     let plain = fold(&error.message);
     let detail = format!("«{error}» with status {status}");
-    // Codes of the guide, §2.6.3.
+    let denied = plain.contains("invalid docid") || plain.contains("document not found");
+    // First, for a denied document is no closed door, whatever code comes with the words.
+    if asked == Asked::Document && denied {
+        return ConnectorError::Unknown { detail };
+    }
+    // Codes of the guide, §2.6.3. About a document 100 and 102 come with other words as well: then the words decide, lest
+    // one document be taken for a closed door and keep all others waiting.
     match error.code {
-        Some(100 | 102) => return Access::new(Cause::Unauthorized, detail).into(),
+        Some(100 | 102) if asked == Asked::List || plain.is_empty() => {
+            return Access::new(Cause::Unauthorized, detail).into();
+        }
         Some(111) => return Access::new(Cause::UnknownSubscriber, detail).into(),
         _ => {}
     }
@@ -63,10 +71,9 @@ pub(super) fn of_platform_error(error: &PlatformError, status: u16, asked: Asked
     if plain.contains("subscriber not found") {
         return Access::new(Cause::UnknownSubscriber, detail).into();
     }
-    let denied = plain.contains("invalid docid") || plain.contains("document not found");
     match asked {
         Asked::List if matches!(status, 404 | 410) => Access::new(Cause::NotThere, detail).into(),
-        Asked::Document if denied || matches!(status, 404 | 410) => ConnectorError::Unknown { detail },
+        Asked::Document if matches!(status, 404 | 410) => ConnectorError::Unknown { detail },
         // It names the document, or what is wrong with asking for it: an answer about it.
         Asked::Document if status < 500 || plain.contains("doc") || plain.contains("failed to convert value") => {
             ConnectorError::Answered { detail: format!("the platform answers {detail}") }
@@ -137,10 +144,20 @@ mod tests {
     #[test]
     fn the_platforms_words_are_understood_whatever_the_status() {
         for status in [200, 404, 500] {
-            assert_eq!(meaning(None, "Internal error: Invalid docId", status, Asked::Document), "unknown_document");
+            for code in [None, Some(1), Some(102)] {
+                assert_eq!(meaning(code, "Internal error: Invalid docId", status, Asked::Document), "unknown_document");
+            }
             assert_eq!(meaning(Some(100), "Unauthorized", status, Asked::List), "unauthorized");
             assert_eq!(meaning(Some(111), "Subscriber not found", status, Asked::List), "unknown_subscriber");
         }
+    }
+
+    #[test]
+    fn one_documents_trouble_is_no_lack_of_rights() {
+        assert_eq!(meaning(Some(102), "Internal error: try later", 200, Asked::Document), "answered");
+        assert_eq!(meaning(Some(102), "Unauthorized", 200, Asked::Document), "unauthorized");
+        assert_eq!(meaning(Some(102), "", 200, Asked::Document), "unauthorized");
+        assert_eq!(meaning(Some(102), "Erreur", 200, Asked::List), "unauthorized");
     }
 
     #[test]

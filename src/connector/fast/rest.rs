@@ -63,7 +63,8 @@ impl Connector for Rest {
         }
         if let Some(coding) = answer.content_encoding() {
             let detail = format!("the document came with content coding «{coding}», which was not asked for");
-            return Err(ConnectorError::Answered { detail });
+            // The platform may count it as collected: it is in doubt, as if its transfer had broken.
+            return Err(ConnectorError::Broken { detail });
         }
         let length = answer.length();
         let head = answer.body.next().await?;

@@ -1,0 +1,178 @@
+//! Where the story takes place: a temporary directory, the platform, and what was put on it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, ensure};
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::narration::Narration;
+use super::story::{Act, Post, Trouble};
+use crate::feed::{FeedName, Kind};
+use crate::simulator::keys::Standing;
+use crate::simulator::{Fault, Keys, Matcher, Platform, Times};
+
+/// The account that is collected for; no such town.
+pub(super) const ACCOUNT: &str = "mairie";
+/// Its SIREN.
+pub(super) const SIREN: &str = "213400179";
+/// Between two listings of a feed; 30 minutes in life.
+pub(super) const INTERVAL: Duration = Duration::from_secs(4);
+
+/// The temporary directory is removed when this is dropped, unless it is to be kept.
+pub(super) struct Stage {
+    folder: TempDir,
+    keep: bool,
+    platform: Platform,
+    posted: Vec<Posted>,
+}
+
+/// A document on the platform.
+struct Posted {
+    feed: FeedName,
+    id: String,
+    bytes: Bytes,
+    /// How many times the daemon has to ask for it.
+    requests: usize,
+}
+
+impl Stage {
+    /// Makes certificates, starts the platform and writes the configuration.
+    pub(super) async fn build(keep: bool) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("vaguemestre-demo-")
+            .disable_cleanup(keep)
+            .tempdir()
+            .context("cannot make a temporary directory (see $TMPDIR)")?;
+        let keys = Keys::generate()?;
+        keys.write_authority(folder.path())?;
+        keys.client("Mairie de demonstration", Standing::Valid)?.write(folder.path(), "mairie.pem")?;
+        let platform = Platform::start(&keys).await?;
+        platform.open(SIREN);
+        let stage = Self { folder, keep, platform, posted: Vec::new() };
+        std::fs::write(stage.config(), stage.configuration())?;
+        Ok(stage)
+    }
+
+    /// What a town hall would write, in a hurry that only a platform on this very machine allows.
+    fn configuration(&self) -> String {
+        format!(
+            r#"[state]
+directory = "state"
+reserve = "1MiB"
+
+[schedule]
+interval = "{}s"
+jitter = "2s"
+avoid_hour = "0s"
+
+[fast]
+base_url = "{}"
+ca_certificate = "authority.pem"
+maintenance = []
+guard = "0s"
+max_document = "1MiB"
+
+[[fast.accounts]]
+name = "{ACCOUNT}"
+siren = "{SIREN}"
+certificate = "mairie.pem"
+
+[log]
+format = "json"
+level = "debug"
+"#,
+            INTERVAL.as_secs(),
+            self.address(),
+        )
+    }
+
+    /// Lets an act happen; troubles first, so that none of its documents escapes them.
+    pub(super) fn perform(&mut self, act: &Act) {
+        for trouble in act.troubles {
+            match trouble {
+                Trouble::HtmlInstead(id) => {
+                    self.platform.set_fault(Matcher::download(id), Fault::HtmlWith200, Times::Once);
+                }
+                Trouble::Outage(kind) => {
+                    let fault = Fault::Status(503, Bytes::from_static(b"Service Unavailable"), Vec::new());
+                    self.platform.set_fault(Matcher::listing(SIREN, *kind), fault, Times::Once);
+                }
+                Trouble::ListsAgain => self.platform.adjust(|it| it.keep_listing = true),
+            }
+        }
+        for post in act.posts {
+            self.put(post);
+            let spoilt = |trouble: &&Trouble| matches!(trouble, Trouble::HtmlInstead(id) if *id == post.id());
+            if let Some(posted) = self.posted.last_mut() {
+                posted.requests += act.troubles.iter().filter(spoilt).count();
+            }
+        }
+    }
+
+    /// Listings show only what was not collected yet.
+    pub(super) fn list_truly(&self) {
+        self.platform.adjust(|it| it.keep_listing = false);
+    }
+
+    /// A document comes.
+    pub(super) fn put(&mut self, post: &Post) {
+        let bytes = Bytes::from(post.bytes());
+        self.platform.put(SIREN, post.kind(), post.id(), bytes.clone());
+        let feed = FeedName::fast(ACCOUNT, post.kind());
+        self.posted.push(Posted { feed, id: post.id().to_string(), bytes, requests: 1 });
+    }
+
+    /// Whether all documents are handed over, and all feeds were listed well.
+    pub(super) fn is_complete(&self, heard: &Narration) -> bool {
+        let listed = |kind| heard.polled_well.contains(FeedName::fast(ACCOUNT, kind).as_str());
+        self.posted.iter().all(|posted| heard.delivered.contains(&posted.id)) && Kind::ALL.into_iter().all(listed)
+    }
+
+    /// The story takes too long: what it waits for.
+    pub(super) fn overdue(&self, heard: &Narration, limit: Duration) -> anyhow::Error {
+        let missing = self.posted.iter().filter(|posted| !heard.delivered.contains(&posted.id));
+        let missing: Vec<String> = missing.map(|posted| format!("{}/{}", posted.feed, posted.id)).collect();
+        let what = if missing.is_empty() { "a good listing of each feed".to_owned() } else { missing.join(", ") };
+        anyhow!("not within {} s: {what}", limit.as_secs())
+    }
+
+    /// Compares what was put on the platform with what was asked of it and lies in the inbox. Answers the documents
+    /// there are, and those that had to be asked for more than once.
+    pub(super) fn verify(&self) -> anyhow::Result<(usize, Vec<&str>)> {
+        for Posted { feed, id, bytes, requests } in &self.posted {
+            let path = self.state().join(format!("inbox/{feed}/{id}.xml"));
+            let found = std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+            ensure!(found == *bytes, "{} is not what the platform sent", path.display());
+            let asked = self.platform.downloads_of(id);
+            ensure!(asked == *requests, "{id} of {feed} was asked for {asked} times instead of {requests}");
+        }
+        let again = self.posted.iter().filter(|posted| posted.requests > 1).map(|posted| posted.id.as_str());
+        Ok((self.posted.len(), again.collect()))
+    }
+
+    pub(super) fn address(&self) -> String {
+        format!("https://{}", self.platform.address())
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        self.keep
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
+        self.folder().join("vaguemestre.toml")
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.folder().join("daemon.log")
+    }
+
+    pub(super) fn state(&self) -> PathBuf {
+        self.folder().join("state")
+    }
+}

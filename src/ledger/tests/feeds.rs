@@ -1,0 +1,65 @@
+//! Who is due.
+
+use super::*;
+use crate::clock::BootTime;
+
+impl Desk {
+    /// A listing at nine that the platform answered by asking to be left alone until `until`.
+    async fn asked_to_wait(until: Timestamp) -> Self {
+        let desk = Self::listing(&["1"]).await;
+        let due = desk.ledger.feed(&feed()).await.unwrap().unwrap();
+        let boot = BootTime { id: String::new(), elapsed: std::time::Duration::ZERO };
+        let terms = ClaimTerms { run: "run".to_owned(), now: at("09:00"), boot, next: at("09:31") };
+        let poll = desk.ledger.claim_listing(&due, terms).await.unwrap().unwrap();
+        let end = PollEnd {
+            poll,
+            feed: feed(),
+            finished_at: at("09:00"),
+            outcome: Outcome::Failed,
+            listed: None,
+            fetched: 0,
+            failed: 0,
+            error: None,
+            still_listed: 0,
+            refused_entries: 0,
+            resume_at: None,
+            not_before: Some(until),
+        };
+        desk.ledger.finish_poll(end).await.unwrap();
+        desk
+    }
+
+    async fn is_due(&self, now: Timestamp) -> bool {
+        !self.ledger.due(now, 10).await.unwrap().is_empty()
+    }
+
+    async fn claim(&self, now: Timestamp) -> Option<i64> {
+        self.ledger.claim_resumption(&feed(), "run".to_owned(), now).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_platform_that_asked_to_be_left_alone_is_whatever_is_planned_since() {
+    let desk = Desk::asked_to_wait(at("13:00")).await;
+    // A start, or a clock that was set, plans it as overdue and takes up its documents.
+    desk.ledger.resume_feeds(vec![(feed(), at("09:02"))]).await.unwrap();
+    let due = desk.ledger.feed(&feed()).await.unwrap().unwrap();
+    assert_eq!(due.planned, at("13:00"));
+    desk.ledger.plan_anew(vec![(due.clone(), at("09:02"))]).await.unwrap();
+    assert_eq!(due.asked_to_wait(at("09:02")), Some(at("13:00")));
+    assert!(!desk.is_due(at("12:59")).await);
+    assert_eq!(desk.claim(at("12:59")).await, None, "not by hand either");
+    assert!(desk.is_due(at("13:00")).await);
+    assert!(desk.claim(at("13:00")).await.is_some());
+}
+
+#[tokio::test]
+async fn no_platform_is_left_alone_for_longer_than_a_day() {
+    let desk = Desk::asked_to_wait(at("13:00")).await;
+    let earlier: Timestamp = "2026-11-21T12:59:00Z".parse().unwrap();
+    let due = desk.ledger.feed(&feed()).await.unwrap().unwrap();
+    assert_eq!(due.asked_to_wait(earlier), None, "the clock was set back");
+    desk.ledger.resume_feeds(vec![(feed(), earlier)]).await.unwrap();
+    assert!(desk.is_due(earlier).await);
+    assert!(desk.claim(earlier).await.is_some());
+}

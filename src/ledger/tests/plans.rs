@@ -1,0 +1,61 @@
+//! What runs often, or over much, follows an index: it costs what it answers, not what the ledger holds.
+
+use super::super::{accounts, catalogue, deliveries, documents, feeds, listing};
+use super::*;
+
+#[tokio::test]
+async fn ids_of_a_listing_are_looked_up_one_by_one() {
+    let desk = Desk::new().await;
+    let plan = desk.plan(listing::held(&feed(), &["1".to_owned(), "2".to_owned()]).sql().as_ref()).await;
+    assert!(plan.contains("(feed=? AND remote_id=?)"), "{plan}");
+}
+
+#[tokio::test]
+async fn documents_to_fetch_come_off_their_queue() {
+    let plan = Desk::new().await.plan(documents::OPEN).await;
+    assert!(plan.contains("documents_queue") && !plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+#[tokio::test]
+async fn claims_are_looked_for_in_each_feed() {
+    let plan = Desk::new().await.plan(documents::CLAIMS).await;
+    assert!(plan.contains("documents_state (feed=? AND state=?)") && !plan.contains("SCAN documents"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_page_of_documents_is_read_in_order() {
+    let desk = Desk::new().await;
+    for (state, index) in [(None, "documents_listed"), (Some(DocumentState::Lost), "documents_state")] {
+        let filter = Filter { state, since: Some(at("08:00")) };
+        let plan = desk.plan(catalogue::page("fast/mairie/chorus", &filter, 0).sql().as_ref()).await;
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_deliveries_is_taken_from_the_front() {
+    let plan = Desk::new().await.plan(deliveries::DUE).await;
+    for part in ["pending (target=?)", "failed (target=? AND next_try_at<?)", "failed (target=? AND next_try_at>?)"] {
+        // Nothing is sorted before the limit has cut it: sorts come after the scan of the subquery.
+        let taken = format!("SEARCH deliveries USING COVERING INDEX deliveries_{part}\nSCAN (subquery");
+        assert!(plan.contains(&taken), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn the_backlog_is_counted_among_what_waits() {
+    let plan = Desk::new().await.plan(deliveries::BACKLOG).await;
+    assert!(plan.contains("deliveries_pending") && plan.contains("deliveries_failed"), "{plan}");
+}
+
+#[tokio::test]
+async fn an_account_is_looked_up_among_feeds_by_its_name() {
+    let plan = Desk::new().await.plan(accounts::POLLED).await;
+    assert!(plan.contains("(feed>? AND feed<?)"), "{plan}");
+}
+
+#[tokio::test]
+async fn feeds_that_are_due_are_found_by_their_times() {
+    let plan = Desk::new().await.plan(feeds::DUE).await;
+    assert!(plan.contains("feeds_next (next_poll_at<?)") && plan.contains("feeds_resume (resume_at<?)"), "{plan}");
+}

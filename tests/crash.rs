@@ -1,0 +1,193 @@
+//! `kill -9` at any moment: nothing lost, nothing asked for twice that the ledger held, nothing unfinished shown.
+#![cfg(feature = "simulator")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+mod common;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use common::{Daemon, PATIENCE, Town, files};
+use tokio::time::timeout;
+use vaguemestre::feed::Kind;
+use vaguemestre::simulator::Call;
+
+const KILLS: u64 = 20;
+/// Documents that arrive on the platform in each daemon's life; [`KILLS`] times this is 300.
+const PER_LIFE: u64 = 15;
+
+/// Chance that can be repeated: xorshift64*.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_kills_lose_nothing_repeat_nothing_held_and_show_nothing_unfinished() {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
+    println!("SEED={seed}");
+    let mut chance = Chance(seed);
+    let town = Arc::new(Town::with_interval("1s").await);
+    town.platform.adjust(|it| it.latency = Duration::from_millis(5));
+    let mut all = HashMap::new();
+    for life in 0..KILLS {
+        for (index, kind) in Kind::ALL.into_iter().enumerate() {
+            // Small ones stay in memory until they have ended; large ones go through their temporary file.
+            let size = if index == 0 { 100_000 } else { 2_000 };
+            let first = 10_000 * (index as u64 + 1) + life * PER_LIFE;
+            all.extend(expected(kind, first, PER_LIFE / 3, size));
+        }
+    }
+    let watch = Watch::start(town.inbox(), all.clone());
+    let mut progress = BTreeSet::new();
+    for life in 0..KILLS {
+        for (index, kind) in Kind::ALL.into_iter().enumerate() {
+            let size = if index == 0 { 100_000 } else { 2_000 };
+            town.put_many(kind, 10_000 * (index as u64 + 1) + life * PER_LIFE, PER_LIFE / 3, size);
+        }
+        let daemon = town.spawn();
+        await_moment(&town, &mut chance).await;
+        daemon.kill().await;
+        let after = town.platform.requests().len();
+        let held = held_at_death(&town).await;
+        progress.insert(held.len());
+        // What the ledger held, and what had arrived whole, is not asked for in the next life, nor ever after.
+        watch.forbid(held, after);
+    }
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM documents WHERE state = 'delivered'", "300").await;
+    assert!(daemon.stop().await.success());
+    assert!(progress.len() > KILLS as usize / 2, "the kills came at the same few moments: {progress:?}");
+    watch.end(&town).await;
+    assert_eq!(town.value("SELECT count(*) FROM documents").await, "300");
+    assert_eq!(town.inbox_files().len(), 300);
+    assert_eq!(files(&town.state().join("archive/fast")).len(), 300);
+    for (path, bytes) in &all {
+        assert_eq!(&std::fs::read(town.inbox().join(path)).unwrap(), bytes, "{}", path.display());
+    }
+}
+
+fn expected(kind: Kind, first: u64, count: u64, size: usize) -> impl Iterator<Item = (PathBuf, Vec<u8>)> {
+    (first..first + count).map(move |number| {
+        (PathBuf::from(format!("fast/mairie/{kind}/{number}.xml")), common::sample(kind, number, size))
+    })
+}
+
+/// Some moment of a daemon's life: soon after its birth, or soon after some request of it.
+async fn await_moment(town: &Town, chance: &mut Chance) {
+    let requests = chance.below(18) as usize;
+    if requests > 0 {
+        let wanted = town.platform.requests().len() + requests;
+        // It may have nothing to ask for so often.
+        let _ = timeout(Duration::from_millis(1500), town.platform.wait_for(|records| records.len() >= wanted)).await;
+    }
+    tokio::time::sleep(Duration::from_micros(chance.below(30_000))).await;
+}
+
+/// Ids that the ledger holds, and those whose whole body lies sealed beside it. Read from a copy: the dead daemon's
+/// write-ahead log is for the next daemon to recover.
+async fn held_at_death(town: &Town) -> BTreeSet<String> {
+    let mut held = BTreeSet::new();
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["ledger.sqlite", "ledger.sqlite-wal"] {
+        if town.state().join(file).exists() {
+            std::fs::copy(town.state().join(file), copy.path().join(file)).unwrap();
+        }
+    }
+    if !copy.path().join("ledger.sqlite").exists() {
+        return held;
+    }
+    let tables = common::query_at(copy.path(), "SELECT name FROM sqlite_schema WHERE name = 'documents'").await;
+    if tables.is_empty() {
+        return held;
+    }
+    for row in common::query_at(copy.path(), "SELECT id, remote_id, state FROM documents").await {
+        let sealed = std::fs::read_dir(town.state().join("archive/.incoming")).is_ok_and(|mut entries| {
+            entries.any(|entry| {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                name.starts_with(&format!("{}.", row[0]))
+                    && Path::new(&name).extension().is_some_and(|it| it == "sealed")
+            })
+        });
+        if sealed || matches!(row[2].as_str(), "stored" | "delivered") {
+            held.insert(row[1].clone());
+        }
+        assert_ne!(row[2], "abandoned", "{row:?}");
+    }
+    held
+}
+
+/// Looks at every file of the inbox, over and over, and remembers what may not be asked for any more.
+struct Watch {
+    stop: Arc<AtomicBool>,
+    looks: Arc<AtomicU64>,
+    task: tokio::task::JoinHandle<()>,
+    forbidden: std::cell::RefCell<Vec<(BTreeSet<String>, usize)>>,
+}
+
+impl Watch {
+    fn start(inbox: PathBuf, all: HashMap<PathBuf, Vec<u8>>) -> Self {
+        let (stop, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&looks));
+        let task = tokio::task::spawn_blocking(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                for path in files(&inbox) {
+                    let bytes = std::fs::read(inbox.join(&path)).unwrap();
+                    let whole = all.get(&path).unwrap_or_else(|| panic!("{} in the inbox", path.display()));
+                    assert!(&bytes == whole, "{} is not whole: {} bytes", path.display(), bytes.len());
+                }
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Self { stop, looks, task, forbidden: std::cell::RefCell::default() }
+    }
+
+    fn forbid(&self, ids: BTreeSet<String>, after: usize) {
+        self.forbidden.borrow_mut().push((ids, after));
+    }
+
+    async fn end(self, town: &Town) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.unwrap();
+        assert!(self.looks.load(Ordering::Relaxed) > 50, "the inbox was hardly watched");
+        let requests = town.platform.requests();
+        for (ids, after) in self.forbidden.into_inner() {
+            for record in requests[after..].iter().filter(|record| record.call == Some(Call::Download)) {
+                let id = record.id.as_ref().unwrap();
+                assert!(!ids.contains(id), "{id} was held, and asked for again");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_listed_is_fetched_after_a_crash_without_a_listing_before_its_time() {
+    let town = Town::with_interval("30m").await;
+    town.put_many(Kind::Chorus, 1, 60, 2000);
+    town.platform.adjust(|it| it.latency = Duration::from_millis(20));
+    let daemon = town.start().await;
+    let downloads = |records: &[vaguemestre::simulator::Record]| {
+        records.iter().filter(|record| record.call == Some(Call::Download)).count()
+    };
+    timeout(PATIENCE, town.platform.wait_for(|records| downloads(records) >= 20)).await.unwrap();
+    daemon.kill().await;
+    assert!(downloads(&town.platform.requests()) < 60);
+    let daemon: Daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM documents WHERE state = 'delivered'", "60").await;
+    assert!(daemon.stop().await.success());
+    assert_eq!(town.platform.requests().iter().filter(|record| record.call == Some(Call::List)).count(), 3);
+    assert_eq!(town.value("SELECT max(interruptions) <= 1 FROM documents").await, "1");
+    assert_eq!(
+        town.value("SELECT outcome FROM polls WHERE listed IS NULL AND feed LIKE '%chorus' ORDER BY id").await,
+        "interrupted"
+    );
+}
