@@ -6,9 +6,10 @@
 //! 1. [`config`] says what is wanted; [`identity`] judges the certificates it names.
 //! 2. [`schedule`] says when a platform may be asked; [`clock`] is the only place that reads a clock.
 //! 3. [`daemon`] waits, and starts a [`poll`] for each feed that is due.
-//! 4. [`connector`] lists and fetches over [`http`]; [`content`] says what the bytes are.
-//! 5. [`intake`] turns bytes into a fact: kept in the [`archive`], recorded in the [`ledger`].
-//! 6. [`delivery`] hands the document over; [`status`] tells people how all this is going.
+//! 4. [`token`] holds the tokens of accounts that work by OAuth, for this process and for others of the machine.
+//! 5. [`connector`] lists and fetches over [`http`]; [`content`] says what the bytes are.
+//! 6. [`intake`] turns bytes into a fact: kept in the [`archive`], recorded in the [`ledger`].
+//! 7. [`delivery`] hands the document over; [`status`] tells people how all this is going.
 //!
 //! [`feed`] holds the words all share, [`state`] the state directory, [`log`] the names of events;
 //! `simulator` plays the platforms on loopback for the demo and the tests.
@@ -33,4 +34,5 @@ pub mod schedule;
 pub mod simulator;
 pub mod state;
 pub mod status;
+pub mod token;
 pub mod words;

@@ -26,6 +26,12 @@ pub mod event {
     pub const DOCUMENT_GONE: &str = "document.gone";
     /// Asked for, interrupted, and no longer there.
     pub const DOCUMENT_LOST: &str = "document.lost";
+    /// A token was obtained.
+    pub const TOKEN_OBTAINED: &str = "token.obtained";
+    /// A platform refused an account's credentials.
+    pub const TOKEN_REFUSED: &str = "token.refused";
+    /// This machine's clock differs from a platform's.
+    pub const CLOCK_SKEW: &str = "clock.skew";
     /// A document was handed to a target.
     pub const DELIVERY_DONE: &str = "delivery.done";
     /// A target could not take a document.

@@ -4,17 +4,19 @@ use std::io::Write;
 
 use clap::Args;
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 
 use super::{Context, Outcome, exit, online, print, runtime};
 use crate::config::{Fast, FastAccount, Finding, Place, SecretError, Settings, Weight};
 use crate::daemon::assemble;
 use crate::identity::{self, Identity};
 use crate::poll::account::{self, AccountError};
+use crate::token::{self, Client, Grant};
 use crate::words::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Opens each TLS connection as well; lists and downloads nothing
+    /// Opens each TLS connection as well, and holds or obtains each token; lists and downloads nothing
     #[arg(long)]
     online: bool,
 }
@@ -35,7 +37,10 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
         context.enter(settings)?;
         state_directory(settings, &mut findings);
         inboxes(settings, &mut findings);
-        if let Some(fast) = &settings.fast {
+        let clients = token::accounts(settings);
+        secrets(&clients, &mut findings);
+        let mut working = 0;
+        if let Some(fast) = settings.fast.as_ref().filter(|fast| !fast.accounts.is_empty()) {
             let readable = certificates(fast, now, &mut findings);
             match assemble::platform(settings, fast) {
                 Ok(platform) if arguments.online => {
@@ -44,8 +49,16 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
                 Ok(_) => {}
                 Err(error) => findings.push(finding(Weight::Error, "fast", error.to_string(), error.remedy())),
             }
-            usable = Some(fast.accounts.iter().filter(|account| works(account, &findings)).count());
+            working += fast.accounts.iter().filter(|account| works(account, &findings)).count();
         }
+        if arguments.online {
+            let ready = clients.iter().filter(|client| no_problem(&client.account, &findings)).collect::<Vec<_>>();
+            let runtime = runtime()?;
+            findings.extend(runtime.block_on(online::tokens(context, settings, &ready)));
+            runtime.shutdown_background();
+        }
+        working += clients.iter().filter(|client| no_problem(&client.account, &findings)).count();
+        usable = Some(working);
     }
     print::order(&mut findings);
     let mut out = std::io::stdout().lock();
@@ -78,18 +91,44 @@ fn conclude(out: &mut impl Write, findings: &[Finding], usable: Option<usize>) -
 }
 
 fn works(account: &FastAccount, findings: &[Finding]) -> bool {
+    account.enabled && no_problem(&format!("fast/{}", account.name), findings)
+}
+
+fn no_problem(account: &str, findings: &[Finding]) -> bool {
     let mark = mark(account);
-    account.enabled
-        && !findings.iter().any(|finding| finding.weight == Weight::Problem && finding.place.key.starts_with(&mark))
+    !findings.iter().any(|finding| finding.weight == Weight::Problem && finding.place.key.starts_with(&mark))
 }
 
 /// How an account is named where its files, not its table, are at fault.
-fn mark(account: &FastAccount) -> String {
-    format!("account fast/{} ", account.name)
+fn mark(account: &str) -> String {
+    format!("account {account} ")
 }
 
 pub(super) fn about(weight: Weight, account: &FastAccount, key: &str, what: String, remedy: String) -> Finding {
+    about_client(weight, &format!("fast/{}", account.name), key, what, remedy)
+}
+
+/// Something about an account by its whole name.
+pub(super) fn about_client(weight: Weight, account: &str, key: &str, what: String, remedy: String) -> Finding {
     finding(weight, &format!("{}{key}", mark(account)), what, remedy)
+}
+
+/// Judges the secrets of accounts that work by tokens.
+fn secrets(clients: &[Client], findings: &mut Vec<Finding>) {
+    for client in clients {
+        let key = match client.grant {
+            Grant::Password => "password",
+            Grant::ClientCredentials => "client_secret",
+        };
+        let (weight, what) = match client.secret.read(&|name| std::env::var(name).ok()) {
+            Ok(secret) if !secret.expose_secret().is_empty() => continue,
+            Ok(_) => (Weight::Problem, "it is empty".to_owned()),
+            Err(error @ SecretError::OutsideService(_)) => (Weight::Note, error.to_string()),
+            Err(error) => (Weight::Problem, error.to_string()),
+        };
+        let remedy = format!("see {key} in the account's table");
+        findings.push(about_client(weight, &client.account, key, what, remedy));
+    }
 }
 
 pub(super) fn finding(weight: Weight, key: &str, what: String, remedy: String) -> Finding {

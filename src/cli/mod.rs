@@ -17,6 +17,7 @@ mod retry;
 mod run;
 mod selection;
 mod status;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,6 +82,8 @@ enum Command {
     Retry(retry::Arguments),
     /// Closes abandoned or lost documents
     Dismiss(dismiss::Arguments),
+    /// Prints a valid access token of an account, from the store that all programs share
+    Token(token::Arguments),
     /// A simulated platform and the real daemon against it, in a temporary directory; takes 20 s
     #[cfg(feature = "simulator")]
     Demo(demo::Arguments),
@@ -150,6 +153,7 @@ impl Invocation {
             Command::Documents(arguments) => documents::execute(&context, &arguments),
             Command::Retry(arguments) => retry::execute(&context, arguments),
             Command::Dismiss(arguments) => dismiss::execute(&context, arguments),
+            Command::Token(arguments) => token::execute(&context, &arguments),
             #[cfg(feature = "simulator")]
             Command::Demo(arguments) => demo::execute(&context, &arguments),
             Command::Completions(arguments) => completions::execute(&arguments, Self::command()),

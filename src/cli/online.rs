@@ -1,16 +1,17 @@
-//! `check --online`: each account's TLS connection, opened and closed without a request.
+//! `check --online`: each account's TLS connection, opened and closed without a request; and each token.
 
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
-use super::check::{Readable, about, finding};
-use super::print;
-use crate::config::{Finding, Weight};
+use super::check::{Readable, about, about_client, finding};
+use super::{Context, print, token};
+use crate::config::{Finding, Settings, Weight};
 use crate::connector::ConnectorError;
 use crate::http::handshake::shake_hands;
 use crate::identity;
 use crate::poll::Platform;
 use crate::poll::account::route;
+use crate::token::Client;
 
 /// Connections opened side by side.
 const AT_A_TIME: usize = 8;
@@ -29,6 +30,35 @@ pub(super) async fn check(platform: &Platform, readable: &[Readable<'_>], now: T
     let found: Vec<Finding> =
         stream::iter(usable).map(|one| connect(platform, one)).buffer_unordered(AT_A_TIME).collect().await;
     findings.extend(found);
+}
+
+/// Holds or obtains a token of each of `clients`, by the same rules as everybody (T1–T6).
+pub(super) async fn tokens(context: &Context, settings: &Settings, clients: &[&Client]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for client in clients {
+        let note = |weight, what, remedy: String| about_client(weight, &client.account, "online", what, remedy);
+        if !settings.state.directory.exists() {
+            let remedy = "start the daemon once, then check again".to_owned();
+            findings.push(note(
+                Weight::Note,
+                "no token is asked for while there is no state directory".to_owned(),
+                remedy,
+            ));
+            continue;
+        }
+        findings.push(match token::obtain(context, settings, client).await {
+            Ok(Ok(token)) => {
+                let what = format!("a token is held for {} s", token.expires_in.as_secs());
+                note(Weight::Note, what, "nothing to do".to_owned())
+            }
+            Ok(Err(answer)) => {
+                let (what, remedy) = answer.text.trim_end().split_once('\n').unwrap_or((answer.text.trim_end(), ""));
+                note(Weight::Problem, what.to_owned(), remedy.to_owned())
+            }
+            Err(error) => note(Weight::Problem, format!("{error:#}"), "see the state directory's findings".to_owned()),
+        });
+    }
+    findings
 }
 
 async fn connect(platform: &Platform, one: &Readable<'_>) -> Finding {

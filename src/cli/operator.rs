@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The daemon went away while it was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("the daemon stopped before it could answer")]
-struct Unanswered;
+pub(super) struct Unanswered;
 
 pub(super) fn execute(context: &Context, order: &Order) -> Outcome {
     let settings = match context.settings() {
@@ -36,8 +36,12 @@ pub(super) fn execute(context: &Context, order: &Order) -> Outcome {
     Ok(answer.exit_code)
 }
 
+pub(super) fn unanswered() -> anyhow::Error {
+    print::with_remedy("start it again, and give the command again", Unanswered)
+}
+
 /// The user who gives the command, also behind sudo.
-fn actor() -> String {
+pub(super) fn actor() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::current()).ok().flatten();
     let name = user.map_or_else(|| nix::unistd::Uid::current().to_string(), |user| user.name);
     match std::env::var("SUDO_USER") {
@@ -71,7 +75,12 @@ async fn give(context: &Context, settings: Settings, order: &Order, actor: &str)
     answer.map_err(explain)
 }
 
-async fn ask(context: &Context, directory: &std::path::Path, order: &Order, actor: &str) -> anyhow::Result<Answer> {
+pub(super) async fn ask(
+    context: &Context,
+    directory: &std::path::Path,
+    order: &Order,
+    actor: &str,
+) -> anyhow::Result<Answer> {
     let ledger = Ledger::open_beside_daemon(directory).await.map_err(explain)?;
     let arguments = serde_json::to_string(order)?;
     let id = ledger.ask(actor, order.name(), arguments, context.clock.now()).await.map_err(explain)?;
@@ -82,12 +91,12 @@ async fn ask(context: &Context, directory: &std::path::Path, order: &Order, acto
                 return Ok(Answer { text: answer, exit_code });
             }
             Some(RequestState::Pending | RequestState::Running) if daemon(directory).is_some() => {}
-            _ => return Err(print::with_remedy("start it again, and give the command again", Unanswered)),
+            _ => return Err(unanswered()),
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-fn explain(error: LedgerError) -> anyhow::Error {
+pub(super) fn explain(error: LedgerError) -> anyhow::Error {
     print::with_remedy(error.remedy(), error)
 }

@@ -54,6 +54,16 @@ fn dedup(causes: Vec<String>) -> Vec<String> {
     kept
 }
 
+/// Writes why there is no token, and what to do: the two lines of `text`.
+#[expect(clippy::print_stderr, reason = "this is where commands report errors")]
+pub(super) fn refusal(text: &str) {
+    let (what, remedy) = text.trim_end().split_once('\n').unwrap_or((text.trim_end(), ""));
+    eprintln!("error: {what}");
+    if !remedy.is_empty() {
+        eprintln!("  remedy: {remedy}");
+    }
+}
+
 /// Writes to standard error why nothing can start: the errors, and the problems that they may point to.
 #[expect(clippy::print_stderr, reason = "this is where commands report findings")]
 pub(super) fn faults(mut findings: Vec<Finding>) {

@@ -8,7 +8,7 @@ use clap::Args;
 use super::selection::Selection;
 use super::{Context, Outcome, exit, print, runtime};
 use crate::ledger::Ledger;
-use crate::status::{self, FeedStatus, Health, Overview};
+use crate::status::{self, AccountStatus, FeedStatus, Health, Overview};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -53,12 +53,8 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
 pub(super) fn show(out: &mut impl Write, overview: &Overview) -> std::io::Result<()> {
     writeln!(out, "vaguemestre: {}", overview.summary)?;
     for account in overview.accounts.iter().filter(|account| account.needs_words()) {
-        match (&account.problem, account.certificate_days) {
-            (Some(problem), _) => writeln!(out, "  account {}: {problem}", account.account)?,
-            (None, Some(days)) => {
-                writeln!(out, "  account {}: its certificate {}", account.account, status::certificate_end(days))?;
-            }
-            (None, None) => {}
+        for words in words(account) {
+            writeln!(out, "  account {}: {words}", account.account)?;
         }
     }
     writeln!(out)?;
@@ -78,6 +74,25 @@ pub(super) fn show(out: &mut impl Write, overview: &Overview) -> std::io::Result
         writeln!(out, "  {}: {remark}", feed.feed)?;
     }
     Ok(())
+}
+
+fn words(account: &AccountStatus) -> Vec<String> {
+    let mut words: Vec<String> = account.problem.iter().cloned().collect();
+    if let Some(until) = account.refused_until {
+        let until = print::paris_time(Some(until));
+        words.push(format!("nothing is asked of its platform until its credentials change, or {until}"));
+    }
+    match (account.token_seconds, account.certificate_days) {
+        (Some(seconds), _) => words.push(format!("its token lives for {seconds} s")),
+        (None, _) if account.works_by_token && words.is_empty() => {
+            words.push("holds no token: none was needed".to_owned())
+        }
+        (None, Some(days)) if words.is_empty() => {
+            words.push(format!("its certificate {}", status::certificate_end(days)));
+        }
+        _ => {}
+    }
+    words
 }
 
 fn row(feed: &FeedStatus) -> Vec<String> {

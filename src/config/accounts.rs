@@ -1,18 +1,19 @@
-//! The accounts of FAST-Parapheur: those that can be used, and those that cannot.
+//! The accounts of the platforms: those that can be used, and those that cannot.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::finding::{Fault, Finding, Place, Weight};
+use serde::de::DeserializeOwned;
+
+use super::finding::{Fault, Finding, Place, Weight, quoted};
 use super::fragment::Entry;
-use super::settings::{FastAccount, UnusableAccount};
+use super::settings::{FastAccount, Settings, UnusableAccount};
 use crate::feed::is_name;
 
-/// Sorts the accounts of all files into usable and unusable ones.
-pub(super) fn judge(entries: &[Entry], findings: &mut Vec<Finding>) -> (Vec<FastAccount>, Vec<UnusableAccount>) {
+/// Sorts the accounts of FAST-Parapheur of all files into usable and unusable ones.
+pub(super) fn judge(entries: &[&Entry], findings: &mut Vec<Finding>) -> (Vec<FastAccount>, Vec<UnusableAccount>) {
     duplicate_names("account", entries, findings);
     duplicate_feeds(entries, findings);
-    let (mut usable, mut unusable) = (Vec::new(), Vec::new());
     for entry in entries {
         if let Some(siren) = entry.text("siren").filter(|siren| !passes_luhn(siren)) {
             let fault = Fault::new(
@@ -21,6 +22,33 @@ pub(super) fn judge(entries: &[Entry], findings: &mut Vec<Finding>) -> (Vec<Fast
             );
             findings.push(fault.at(Weight::Note, entry.place_of("siren")));
         }
+    }
+    sort(entries)
+}
+
+/// The same for the accounts of a platform that gives tokens to clients known to it by `key`.
+pub(super) fn judge_clients<A: DeserializeOwned>(
+    entries: &[&Entry],
+    key: &'static str,
+    findings: &mut Vec<Finding>,
+) -> (Vec<A>, Vec<UnusableAccount>) {
+    duplicate_names("account", entries, findings);
+    let mut owners: HashMap<&str, &Entry> = HashMap::new();
+    for &entry in entries {
+        let Some(client) = entry.text(key) else { continue };
+        let owner = *owners.entry(client).or_insert(entry);
+        if !std::ptr::eq(owner, entry) {
+            let what = format!("{} is used already by {}", quoted(client), owner.place);
+            let remedy = "remove one of the accounts: one token serves all who use it";
+            findings.push(Fault::new(what, remedy).at(Weight::Error, entry.place_of(key)));
+        }
+    }
+    sort(entries)
+}
+
+fn sort<A: DeserializeOwned>(entries: &[&Entry]) -> (Vec<A>, Vec<UnusableAccount>) {
+    let (mut usable, mut unusable) = (Vec::new(), Vec::new());
+    for entry in entries {
         match account(entry) {
             Ok(account) => usable.push(account),
             Err(problem) => unusable.push(UnusableAccount { name: display_name(entry), problem }),
@@ -29,20 +57,24 @@ pub(super) fn judge(entries: &[Entry], findings: &mut Vec<Finding>) -> (Vec<Fast
     (usable, unusable)
 }
 
-/// Says so if nothing will be collected, `main` being the main file and `accounts` the usable ones of `entries`.
-pub(super) fn none(main: &Path, entries: &[Entry], accounts: &[FastAccount]) -> Option<Finding> {
+/// Says so if nothing will be done, `main` being the main file and `entries` the accounts of all platforms.
+pub(super) fn none(main: &Path, entries: &[Entry], settings: &Settings) -> Option<Finding> {
     let place = |entry: &Entry| Place { key: entry.list.clone(), ..entry.place.clone() };
+    let fast = settings.fast.as_ref().map(|fast| fast.accounts.as_slice()).unwrap_or_default();
+    let clients = settings.douane.as_ref().map_or(0, |douane| douane.accounts.len())
+        + settings.piste.as_ref().map_or(0, |piste| piste.accounts.len());
     match entries.first() {
         None => {
             let place = Place { file: Some(main.to_owned()), line: None, key: "fast.accounts".to_owned() };
             let remedy = "add [[fast.accounts]] with name, siren and certificate, here or in a file of conf.d";
             Some(Fault::new("there is no account: nothing to collect", remedy).at(Weight::Error, place))
         }
-        Some(first) if accounts.is_empty() => {
+        Some(_) if clients > 0 => None,
+        Some(first) if fast.is_empty() => {
             let fault = Fault::new("no account is well-formed", "correct at least one of them, see its problems");
             Some(fault.at(Weight::Error, place(first)))
         }
-        Some(first) if accounts.iter().all(|account| !account.enabled) => {
+        Some(first) if fast.iter().all(|account| !account.enabled) => {
             let fault = Fault::new("no account is enabled: nothing will be collected", "remove `enabled = false`");
             Some(fault.at(Weight::Note, place(first)))
         }
@@ -50,7 +82,7 @@ pub(super) fn none(main: &Path, entries: &[Entry], accounts: &[FastAccount]) -> 
     }
 }
 
-fn account(entry: &Entry) -> Result<FastAccount, String> {
+fn account<A: DeserializeOwned>(entry: &Entry) -> Result<A, String> {
     if entry.faults.is_empty() {
         entry.values.clone().try_into().map_err(|error: toml::de::Error| error.message().to_owned())
     } else {
@@ -66,9 +98,9 @@ fn display_name(entry: &Entry) -> String {
 }
 
 /// Finds names used twice, also by tables that have other faults.
-pub(super) fn duplicate_names(thing: &str, entries: &[Entry], findings: &mut Vec<Finding>) {
+pub(super) fn duplicate_names(thing: &str, entries: &[&Entry], findings: &mut Vec<Finding>) {
     let mut names: HashMap<&str, &Entry> = HashMap::new();
-    for entry in entries {
+    for &entry in entries {
         let Some(name) = entry.text("name").filter(|name| is_name(name)) else { continue };
         let first = *names.entry(name).or_insert(entry);
         if !std::ptr::eq(first, entry) {
@@ -81,9 +113,9 @@ pub(super) fn duplicate_names(thing: &str, entries: &[Entry], findings: &mut Vec
 }
 
 /// Finds feeds that two accounts would list: the platform would see them twice as often as it allows.
-fn duplicate_feeds(entries: &[Entry], findings: &mut Vec<Finding>) {
+fn duplicate_feeds(entries: &[&Entry], findings: &mut Vec<Finding>) {
     let mut owners: HashMap<(&str, &str), &Entry> = HashMap::new();
-    for entry in entries {
+    for &entry in entries {
         let Some(siren) = entry.text("siren") else { continue };
         let feeds = entry.values.get("feeds").and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let mut taken: Vec<(&str, &Entry)> = Vec::new();

@@ -13,17 +13,21 @@ pub(super) const PROXY: &str =
 
 /// Where a platform is.
 #[derive(Debug)]
-pub(super) struct Platform {
+pub struct Platform {
     /// The address without a slash at its end.
-    pub(super) base_url: String,
+    pub base_url: String,
     /// Scheme, host, and port unless it is the scheme's own.
-    pub(super) origin: String,
+    pub origin: String,
     /// Whether it is on this machine.
-    pub(super) loopback: bool,
+    pub loopback: bool,
 }
 
 impl Platform {
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// What is wrong with it, to go on from its text.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         let url = read(text)?;
         let loopback = is_loopback(&url);
         match url.scheme() {

@@ -6,8 +6,13 @@ use super::address::{self, Platform};
 use super::finding::{Fault, Finding, Place, Weight};
 use super::fragment::{Entry, Fragment, Leaf};
 use super::layers::{self, Layers};
-use super::settings::{Fast, Http, Settings};
+use super::settings::{DouaneEnvironment, Fast, Http, PisteEnvironment, Settings};
 use super::{accounts, rules, targets};
+
+/// Where PISTE gives tokens for production, and, by its guide, for the sandbox as well.
+pub const PISTE_TOKEN_URL: &str = "https://oauth.piste.gouv.fr/api/oauth/token";
+/// Where public clients of the sandbox ask for tokens.
+pub const PISTE_SANDBOX_TOKEN_URL: &str = "https://sandbox-oauth.piste.gouv.fr/api/oauth/token";
 
 /// Puts together what the files (the main one, `main`, first) and the `environment` say.
 pub(super) fn assemble(
@@ -30,15 +35,12 @@ pub(super) fn assemble(
 
     let whole = fragments.iter().all(|fragment| fragment.whole);
     let entries: Vec<Entry> = fragments.iter_mut().flat_map(|fragment| fragment.entries.drain(..)).collect();
-    let (wanted, accounts): (Vec<Entry>, Vec<Entry>) =
+    let (wanted, entries): (Vec<Entry>, Vec<Entry>) =
         entries.into_iter().partition(|entry| entry.list == "delivery.targets");
-    if let Some(fast) = &mut settings.fast {
-        complete(fast, &layers, &settings.http, findings);
-        (fast.accounts, fast.unusable) = accounts::judge(&accounts, findings);
-        // Where a file could not be read, the account that seems to lack may be in it.
-        if whole {
-            findings.extend(accounts::none(main, &accounts, &fast.accounts));
-        }
+    judge_accounts(&mut settings, &layers, &entries, findings);
+    // Where a file could not be read, the account that seems to lack may be in it.
+    if whole {
+        findings.extend(accounts::none(main, &entries, &settings));
     }
     settings.delivery.targets = targets::judge(wanted, &settings, findings);
     rules::judge(&settings, &layers, findings);
@@ -49,6 +51,41 @@ fn lay<'a>(sources: impl Iterator<Item = &'a [Leaf]>) -> Result<(Layers, Setting
     let layers = Layers::lay(sources)?;
     let settings = layers.config.clone().try_deserialize()?;
     Ok((layers, settings))
+}
+
+/// Gives each platform its addresses and its accounts, of the tables of all files.
+fn judge_accounts(settings: &mut Settings, layers: &Layers, entries: &[Entry], findings: &mut Vec<Finding>) {
+    let of = |list: &str| entries.iter().filter(|entry| entry.list == list).collect::<Vec<_>>();
+    if let Some(fast) = &mut settings.fast {
+        complete(fast, layers, &settings.http, findings);
+        (fast.accounts, fast.unusable) = accounts::judge(&of("fast.accounts"), findings);
+    }
+    if let Some(douane) = &mut settings.douane {
+        let (token, api) = match douane.environment {
+            DouaneEnvironment::Production => ("https://connexion-api.douane.gouv.fr", "https://api.douane.gouv.fr"),
+            DouaneEnvironment::Formation => {
+                ("https://connexion-api-form.douane.gouv.fr", "https://api-form.douane.gouv.fr")
+            }
+        };
+        fill_in(&mut douane.token_url, format!("{token}/oauth2/token"));
+        fill_in(&mut douane.api_url, api.to_owned());
+        (douane.accounts, douane.unusable) = accounts::judge_clients(&of("douane.accounts"), "username", findings);
+    }
+    if let Some(piste) = &mut settings.piste {
+        let (token, api) = match piste.environment {
+            PisteEnvironment::Production => (PISTE_TOKEN_URL, "https://api.piste.gouv.fr"),
+            PisteEnvironment::Sandbox => (PISTE_SANDBOX_TOKEN_URL, "https://sandbox-api.piste.gouv.fr"),
+        };
+        fill_in(&mut piste.token_url, token.to_owned());
+        fill_in(&mut piste.api_url, api.to_owned());
+        (piste.accounts, piste.unusable) = accounts::judge_clients(&of("piste.accounts"), "client_id", findings);
+    }
+}
+
+fn fill_in(address: &mut String, usual: String) {
+    if address.is_empty() {
+        *address = usual;
+    }
 }
 
 /// Fills in what follows from other keys.

@@ -46,7 +46,7 @@ pub(super) struct List {
 }
 
 /// The sections of versions to come.
-pub(super) const LATER: [&str; 6] = ["douane", "piste", "entreprise", "token", "admin", "alerts"];
+pub(super) const LATER: [&str; 3] = ["entreprise", "admin", "alerts"];
 
 /// The sections, in the order people read them.
 pub(super) const SECTIONS: &[Section] = &[
@@ -79,6 +79,17 @@ pub(super) const SECTIONS: &[Section] = &[
         lists: &[],
     },
     Section { name: "fast", keys: FAST, lists: &[List { name: "accounts", keys: ACCOUNT, weight: Weight::Problem }] },
+    Section {
+        name: "douane",
+        keys: DOUANE,
+        lists: &[List { name: "accounts", keys: DOUANE_ACCOUNT, weight: Weight::Problem }],
+    },
+    Section {
+        name: "piste",
+        keys: PISTE,
+        lists: &[List { name: "accounts", keys: PISTE_ACCOUNT, weight: Weight::Problem }],
+    },
+    Section { name: "token", keys: &[key("socket", Path, Absent::Unset)], lists: &[] },
     Section { name: "archive", keys: &[key("keep", Span(ZERO, YEARS), Absent::Default("90d"))], lists: &[] },
     // A target left out would make documents count as delivered that nobody was given: its faults stop everything.
     Section { name: "delivery", keys: &[], lists: &[List { name: "targets", keys: TARGET, weight: Weight::Error }] },
@@ -124,6 +135,34 @@ const ACCOUNT: &[Key] = &[
     key("first_poll", Word { now: &["collect", "skip"], later: &[] }, Absent::Default("collect")),
     key("connector", CONNECTORS, Absent::Unset),
     key("circuits", Later, Absent::Unset),
+];
+
+const DOUANE: &[Key] = &[
+    key("environment", Word { now: &["production", "formation"], later: &[] }, Absent::Default("production")),
+    key("token_url", Endpoint, Absent::Unset),
+    key("api_url", Address, Absent::Unset),
+    key("margin", Span(ZERO, minutes(60)), Absent::Default("10s")),
+    key("resources", Later, Absent::Unset),
+];
+
+const DOUANE_ACCOUNT: &[Key] = &[
+    key("name", Name, Absent::Required),
+    key("username", Identifier, Absent::Required),
+    key("password", Secret, Absent::Required),
+];
+
+const PISTE: &[Key] = &[
+    key("environment", Word { now: &["production", "sandbox"], later: &[] }, Absent::Default("production")),
+    key("token_url", Endpoint, Absent::Unset),
+    key("api_url", Address, Absent::Unset),
+    key("margin", Span(ZERO, minutes(60)), Absent::Default("10s")),
+    key("resources", Later, Absent::Unset),
+];
+
+const PISTE_ACCOUNT: &[Key] = &[
+    key("name", Name, Absent::Required),
+    key("client_id", Identifier, Absent::Required),
+    key("client_secret", Secret, Absent::Required),
 ];
 
 const TARGET: &[Key] = &[

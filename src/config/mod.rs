@@ -24,6 +24,8 @@ mod unknown;
 
 use std::path::{Path, PathBuf};
 
+pub use address::Platform as Address;
+pub use assemble::{PISTE_SANDBOX_TOKEN_URL, PISTE_TOKEN_URL};
 pub use finding::{Finding, Place, Weight};
 pub use pattern::{NotAPattern, Patterns};
 pub use secret::{SecretError, SecretRef};

@@ -21,7 +21,7 @@ pub(super) fn judge(settings: &Settings, layers: &Layers, findings: &mut Vec<Fin
     };
     let schedule = &settings.schedule;
     say("fast.maintenance", Calendar::new(&fast.maintenance, fast.guard, schedule.avoid_hour).err().map(no_time_left));
-    if fast.loopback {
+    if fast.loopback || (fast.accounts.is_empty() && fast.unusable.is_empty()) {
         return;
     }
     let day = Duration::from_secs(86_400);

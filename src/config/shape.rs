@@ -16,6 +16,8 @@ use crate::feed::is_name;
 pub(super) enum Shape {
     /// Free text for people.
     Text,
+    /// What a platform calls an account: never empty.
+    Identifier,
     /// The name of an account or target.
     Name,
     /// Nine digits.
@@ -24,6 +26,8 @@ pub(super) enum Shape {
     Path,
     /// The address of a platform.
     Address,
+    /// The address of one service of a platform, kept to its last slash.
+    Endpoint,
     /// The address of a proxy.
     Proxy,
     /// A word: one of `now`; those of `later` are for versions to come.
@@ -78,10 +82,12 @@ impl Shape {
     fn read(&self, value: &Value, folder: &Path) -> Checked {
         match self {
             Self::Text => text(value, plain),
+            Self::Identifier => text(value, |text| if text.trim().is_empty() { Err("is empty") } else { plain(text) }),
             Self::Name => text(value, |text| keep(text, is_name(text), "cannot be a name")),
             Self::Siren => text(value, |text| keep(text, is_siren(text), "is not a SIREN")),
             Self::Path => text(value, |text| path(text, folder)),
             Self::Address => text(value, |text| Platform::parse(text).map(|platform| platform.base_url)),
+            Self::Endpoint => text(value, |text| Platform::parse(text).map(|_| text.to_owned())),
             Self::Proxy => text(value, address::proxy),
             Self::Word { now, later } => text(value, |text| word(text, now, later)),
             Self::Words(now) => filled(list(value, |text| word(text, now, &[]))).and_then(distinct),
@@ -108,10 +114,11 @@ impl Shape {
     pub(super) fn remedy(&self) -> String {
         match self {
             Self::Text => "write one line of text in quotes".to_owned(),
+            Self::Identifier => "write it in quotes, as the platform gave it".to_owned(),
             Self::Name => "write a name of lower-case letters, digits, `.`, `_` and `-`, such as \"mairie\"".to_owned(),
             Self::Siren => "write its nine digits in quotes, such as \"123456789\"".to_owned(),
             Self::Path => "write a path in quotes, such as \"mairie.p12\"".to_owned(),
-            Self::Address => address::PLATFORM.to_owned(),
+            Self::Address | Self::Endpoint => address::PLATFORM.to_owned(),
             Self::Proxy => address::PROXY.to_owned(),
             Self::Word { now, .. } => format!("write {}", either(now)),
             Self::Words(now) => format!("write a list of some of {}, each once", either(now)),

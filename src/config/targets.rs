@@ -12,7 +12,7 @@ use crate::feed::FeedName;
 
 /// The targets of all files; without any, one inbox for all feeds in the state directory.
 pub(super) fn judge(entries: Vec<Entry>, settings: &Settings, findings: &mut Vec<Finding>) -> Vec<Target> {
-    duplicate_names("target", &entries, findings);
+    duplicate_names("target", &entries.iter().collect::<Vec<_>>(), findings);
     let feeds = feeds(settings);
     let mut targets: Vec<Target> = Vec::new();
     for entry in entries.iter().filter(|entry| entry.faults.is_empty()) {

@@ -13,6 +13,7 @@ use crate::ledger::{Conflict, FeedIdentity, Ledger, LedgerError};
 use crate::log::event;
 use crate::poll::{Account, Feed, Platform};
 use crate::schedule::{Cadence, Calendar, NoTimeLeft};
+use crate::token::{self, Manager, Way};
 
 /// The feeds of this configuration, by name.
 pub type Catalog = HashMap<FeedName, Feed>;
@@ -77,7 +78,7 @@ pub fn platform(settings: &Settings, fast: &Fast) -> Result<Platform, AssemblyEr
 /// When this machine cannot fulfil the settings.
 pub(super) fn feeds(settings: &Settings) -> Result<Catalog, AssemblyError> {
     let mut catalog = Catalog::new();
-    let Some(fast) = &settings.fast else { return Ok(catalog) };
+    let Some(fast) = settings.fast.as_ref().filter(|fast| !fast.accounts.is_empty()) else { return Ok(catalog) };
     let platform = Arc::new(platform(settings, fast)?);
     for settings in fast.accounts.iter().filter(|account| account.enabled) {
         let account = Arc::new(Account {
@@ -91,6 +92,13 @@ pub(super) fn feeds(settings: &Settings) -> Result<Catalog, AssemblyError> {
         }
     }
     Ok(catalog)
+}
+
+/// How token servers are reached.
+#[must_use]
+pub fn way(settings: &Settings) -> Way {
+    let http = &settings.http;
+    Way { proxy: http.proxy.clone(), no_proxy: http.no_proxy.clone(), ca_certificate: http.ca_certificate.clone() }
 }
 
 /// What the platform calls these feeds.
@@ -108,6 +116,7 @@ pub(super) async fn register(
     settings: &Settings,
     mut catalog: Catalog,
     ledger: &Ledger,
+    tokens: &Manager,
     now: Timestamp,
 ) -> Result<Catalog, AssemblyError> {
     let registration = ledger.register(identities(&catalog), now).await?;
@@ -117,6 +126,7 @@ pub(super) async fn register(
     let unusable = settings.fast.iter().flat_map(|fast| &fast.unusable);
     let mut problems: Vec<(String, String)> =
         unusable.map(|account| (format!("fast/{}", account.name), account.problem.clone())).collect();
+    problems.extend(token::unusable(settings));
     for Conflict { feed, origin, siren } in registration.conflicts {
         let account = feed.account_name().to_owned();
         // All of it stays out: one feed under the wrong SIREN is a mistake in the account, not in the feed.
@@ -127,8 +137,17 @@ pub(super) async fn register(
         );
         problems.push((account, problem));
     }
-    ledger.retire_accounts(problems.iter().map(|(account, _)| account.clone()).collect()).await?;
-    for (account, problem) in ledger.bar_accounts(problems, now).await? {
+    let mut clients = Vec::new();
+    for client in token::accounts(settings) {
+        let problem = tokens.problem(&client).await?;
+        clients.push((client.account, problem));
+    }
+    ledger.retire_tokens(clients.iter().map(|(account, _)| account.clone()).collect()).await?;
+    let others = problems.iter().map(|(account, _)| account).chain(clients.iter().map(|(account, _)| account));
+    ledger.retire_accounts(others.cloned().collect()).await?;
+    let mut news = ledger.bar_accounts(problems, now).await?;
+    news.extend(ledger.judge_clients(clients, now).await?);
+    for (account, problem) in news {
         tracing::error!(event = event::ACCOUNT_UNUSABLE, account, "account {account} cannot work: {problem}");
     }
     Ok(catalog)

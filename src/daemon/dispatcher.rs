@@ -50,9 +50,10 @@ impl Dispatcher {
         }
     }
 
-    /// At start: overdue feeds are spread, those with documents left over are taken up, the couriers begin.
+    /// At start: overdue feeds are spread, those with documents left over are taken up, the couriers and the counter begin.
     pub(super) async fn settle_in(&mut self) -> Result<(), LedgerError> {
         self.house.start_deliveries().await;
+        self.house.open_counter().await;
         let now = self.house.clock.now();
         self.spread(now).await?;
         let plan = self.house.plan();

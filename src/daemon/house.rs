@@ -14,6 +14,8 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::log::event;
 use crate::poll::{Poller, Room};
 use crate::state::{Role, StateDirectory, StateError};
+use crate::token::service::Counter;
+use crate::token::{self, Manager};
 
 /// What keeps the house shut.
 #[derive(Debug, thiserror::Error)]
@@ -65,8 +67,11 @@ pub struct House {
     pub clock: Arc<dyn Clock>,
     /// Polls feeds.
     pub poller: Arc<Poller>,
+    /// Gives tokens.
+    pub tokens: Arc<Manager>,
     plan: RwLock<Arc<Plan>>,
     couriers: tokio::sync::Mutex<Couriers>,
+    counter: tokio::sync::Mutex<Counter>,
     stopping: watch::Sender<bool>,
 }
 
@@ -89,11 +94,13 @@ impl House {
             );
         }
         ledger.tidy_requests(now).await?;
+        let (stopping, stopped) = watch::channel(false);
+        let tokens = Arc::new(Manager::new(ledger.clone(), Arc::clone(&clock), stopped.clone()));
+        tokens.serve(token::accounts(&settings), assemble::way(&settings));
         let feeds = assemble::feeds(&settings)?;
-        let catalog = assemble::register(&settings, feeds, &ledger, now).await?;
+        let catalog = assemble::register(&settings, feeds, &ledger, &tokens, now).await?;
         let targets = &settings.delivery.targets;
         ledger.retire_targets(targets.iter().map(|target| target.name.clone()).collect()).await?;
-        let (stopping, stopped) = watch::channel(false);
         let (stored, waiting) = watch::channel(());
         let intake =
             Intake::start(&root, ledger.clone(), Arc::clone(&clock), targets.clone(), stored, stopped.clone())?;
@@ -120,10 +127,12 @@ impl House {
         };
         let couriers = Couriers::new(root, ledger.clone(), Arc::clone(&clock), waiting);
         Ok(Self {
+            counter: tokio::sync::Mutex::new(Counter::new(Arc::clone(&tokens), Arc::clone(&clock))),
             state,
             ledger,
             clock,
             poller: Arc::new(poller),
+            tokens,
             plan: RwLock::new(Arc::new(Plan { settings, catalog })),
             couriers: tokio::sync::Mutex::new(couriers),
             stopping,
@@ -152,6 +161,8 @@ impl House {
             self.poller.connections.forget_permits(old - new);
         }
         self.couriers.lock().await.serve(targets);
+        self.tokens.serve(token::accounts(&plan.settings), assemble::way(&plan.settings));
+        self.counter.lock().await.serve(plan.settings.token.socket.as_deref()).await;
         *self.plan.write().unwrap_or_else(std::sync::PoisonError::into_inner) = plan;
         Ok(())
     }
@@ -159,6 +170,11 @@ impl House {
     /// Puts the couriers to work in the background.
     pub async fn start_deliveries(&self) {
         self.couriers.lock().await.serve(&self.plan().settings.delivery.targets);
+    }
+
+    /// Gives tokens to other programs, where that is wanted.
+    pub async fn open_counter(&self) {
+        self.counter.lock().await.serve(self.plan().settings.token.socket.as_deref()).await;
     }
 
     /// Delivers what is due, once, and returns.
@@ -177,6 +193,7 @@ impl House {
     /// Waits for the couriers and closes the ledger. The lock goes with the house.
     pub async fn close(&self) {
         self.stop();
+        self.counter.lock().await.close();
         self.couriers.lock().await.stop().await;
         self.ledger.close().await;
     }

@@ -1,4 +1,4 @@
-//! What operators do by hand: `poll`, `retry`, `dismiss`. Done by whoever holds the state directory: the daemon on a
+//! What operators do by hand: `poll`, `retry`, `dismiss`, `token`. Done by whoever holds the state directory: the daemon on a
 //! command's request, or the command itself.
 
 use std::fmt::Write as _;
@@ -15,6 +15,7 @@ use crate::feed::{DocumentState, FeedName};
 use crate::ledger::{Action, DocumentRow, LedgerError, Outcome, Request};
 use crate::log::event;
 use crate::poll::{Feed, Report, Summary};
+use crate::token::{Manager, TokenError};
 
 /// A document left the state in which the order was judged.
 const CHANGED: &str = "its state has just changed; look again";
@@ -50,6 +51,11 @@ pub enum Order {
         /// Why.
         reason: String,
     },
+    /// Sees to it that the ledger holds a token; whoever asks takes it from there, so that none lies in a request.
+    Token {
+        /// The account.
+        account: String,
+    },
 }
 
 impl Order {
@@ -60,6 +66,7 @@ impl Order {
             Self::Poll { .. } => "poll",
             Self::Retry { .. } => "retry",
             Self::Dismiss { .. } => "dismiss",
+            Self::Token { .. } => "token",
         }
     }
 }
@@ -109,17 +116,41 @@ pub(super) async fn carry_out(house: &House, request: Request) {
 /// # Errors
 /// When the ledger fails.
 pub async fn obey(house: &House, order: &Order, actor: &str) -> Result<Answer, LedgerError> {
-    let detail = serde_json::to_string(order).unwrap_or_default();
-    tracing::info!(event = event::OPERATOR_COMMAND, actor, command = order.name(), detail, "{actor}: {}", order.name());
-    let action = Action { actor: actor.to_owned(), command: order.name().to_owned(), detail };
-    house.ledger.record_action(action, house.clock.now()).await?;
+    // Programs ask for tokens, again and again: no act of an operator.
+    if !matches!(order, Order::Token { .. }) {
+        record(house, order, actor).await?;
+    }
     match order {
         Order::Poll { selectors } => poll(house, selectors).await,
         Order::Retry { feed, ids, accept, again } => {
             each(house, feed, ids, &Act::Retry { accept: *accept, again: *again }).await
         }
         Order::Dismiss { feed, ids, reason } => each(house, feed, ids, &Act::Dismiss(reason)).await,
+        Order::Token { account } => Ok(token(&house.tokens, account).await),
     }
+}
+
+/// Sees to it that the ledger holds a token of `account`. The answer is empty, or a line that says why it holds none and
+/// one that says what to do.
+async fn token(tokens: &Arc<Manager>, account: &str) -> Answer {
+    match tokens.token(account).await {
+        Ok(_) => Answer::default(),
+        Err(error) => refuse(&error),
+    }
+}
+
+/// What a command is told that gets no token.
+#[must_use]
+pub fn refuse(error: &TokenError) -> Answer {
+    let exit_code = if error.is_temporary() { 75 } else { 1 };
+    Answer { text: format!("{error}\n{}\n", error.remedy()), exit_code }
+}
+
+async fn record(house: &House, order: &Order, actor: &str) -> Result<(), LedgerError> {
+    let detail = serde_json::to_string(order).unwrap_or_default();
+    tracing::info!(event = event::OPERATOR_COMMAND, actor, command = order.name(), detail, "{actor}: {}", order.name());
+    let action = Action { actor: actor.to_owned(), command: order.name().to_owned(), detail };
+    house.ledger.record_action(action, house.clock.now()).await
 }
 
 async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError> {

@@ -67,7 +67,7 @@ async fn take_up(house: &House, load: &Load, polled: impl Fn(&str) -> bool) -> R
             return Err(Rejected::Busy(new));
         }
     }
-    let catalog = assemble::register(&settings, feeds, &house.ledger, house.clock.now()).await?;
+    let catalog = assemble::register(&settings, feeds, &house.ledger, &house.tokens, house.clock.now()).await?;
     let count = catalog.len();
     house.adopt(Arc::new(Plan { settings, catalog })).await?;
     Ok(count)

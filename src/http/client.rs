@@ -1,13 +1,18 @@
 //! The HTTP client of one identity at one origin. It follows no redirect, uses no proxy but the configured one, asks
 //! for no compression, and limits every wait.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use rustls::crypto::ring::default_provider;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::HttpError;
+use super::verifier::ServerVerifier;
 
 /// Longest wait for a connection, its TLS handshake included.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -75,13 +80,33 @@ impl Client {
     /// # Errors
     /// How far it came; an answer of any status is none.
     pub async fn get(&self, url: &str, accept: &'static str) -> Result<Answer, HttpError> {
+        self.bound(url)?;
+        self.send(self.inner.get(url).header(ACCEPT, accept)).await
+    }
+
+    /// POSTs `form` (`application/x-www-form-urlencoded`) to `url`, which must be of this client's origin.
+    ///
+    /// # Errors
+    /// How far it came; an answer of any status is none.
+    pub async fn post_form(&self, url: &str, accept: &'static str, form: &SecretString) -> Result<Answer, HttpError> {
+        self.bound(url)?;
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let request = self.inner.post(url).header(ACCEPT, accept).header(CONTENT_TYPE, kind);
+        self.send(request.body(form.expose_secret().to_owned())).await
+    }
+
+    /// Nothing is sent to another origin (F10).
+    fn bound(&self, url: &str) -> Result<(), HttpError> {
         let within = url.strip_prefix(&self.origin).is_some_and(|rest| rest.starts_with('/'));
         if !within {
             return Err(HttpError::Setup(format!("{url} is not of {}: nothing was sent", self.origin)));
         }
-        let request = self.inner.get(url).header(ACCEPT, accept).send();
+        Ok(())
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, HttpError> {
         // Connecting has its own limit: the wait for the first byte begins after it at the latest.
-        match timeout(CONNECT + self.timeout, request).await {
+        match timeout(CONNECT + self.timeout, request.send()).await {
             Err(_) => Err(HttpError::NoAnswer { host: self.host.clone(), seconds: self.timeout.as_secs() }),
             Ok(Err(error)) => Err(HttpError::classify(&self.host, &error)),
             Ok(Ok(response)) => Ok(Answer {
@@ -117,9 +142,13 @@ impl Answer {
         if let Ok(seconds) = text.parse::<u64>() {
             return Some(Duration::from_secs(seconds));
         }
-        let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
-        let now = date(self.headers.get(reqwest::header::DATE)?.to_str().ok()?)?;
-        Duration::try_from(date(text)?.duration_since(now)).ok()
+        Duration::try_from(http_date(text)?.duration_since(self.date()?)).ok()
+    }
+
+    /// The server's wall time as it made the answer (its header `Date`, to the second).
+    #[must_use]
+    pub fn date(&self) -> Option<Timestamp> {
+        http_date(self.headers.get(DATE)?.to_str().ok()?)
     }
 
     /// A content coding that was not asked for: the bytes are not those of the document.
@@ -140,6 +169,25 @@ impl Answer {
     pub fn location(&self) -> Option<&str> {
         self.headers.get(reqwest::header::LOCATION)?.to_str().ok()
     }
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+}
+
+/// TLS without a certificate of ours, to servers that `verifier` accepts; without one, to no server at all (plain HTTP
+/// on loopback needs none).
+///
+/// # Errors
+/// [`HttpError::Setup`] if the TLS library finds no protocol version to offer.
+pub fn anonymous_tls(verifier: Option<Arc<ServerVerifier>>) -> Result<rustls::ClientConfig, HttpError> {
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| HttpError::Setup(error.to_string()))?;
+    Ok(match verifier {
+        Some(verifier) => builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth(),
+        None => builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth(),
+    })
 }
 
 /// A body on its way.

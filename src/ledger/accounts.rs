@@ -90,12 +90,35 @@ impl Ledger {
         .await
     }
 
-    /// Forgets what was recorded of accounts that are no longer configured; those in `unusable` are, though they have no
+    /// Makes the accounts that work by tokens known, with why they cannot work. Answers those whose problem is new.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn judge_clients(
+        &self,
+        accounts: Vec<(String, Option<String>)>,
+        now: Timestamp,
+    ) -> Result<Vec<(String, String)>, LedgerError> {
+        self.write(move |c| {
+            Box::pin(async move {
+                let mut news = Vec::new();
+                for (account, problem) in accounts {
+                    if judge(c, &account, None, problem.as_deref(), now).await? {
+                        news.extend(problem.map(|problem| (account, problem)));
+                    }
+                }
+                Ok(news)
+            })
+        })
+        .await
+    }
+
+    /// Forgets what was recorded of accounts that are no longer configured; those in `others` are, though they have no
     /// feed that could be polled.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn retire_accounts(&self, unusable: Vec<String>) -> Result<(), LedgerError> {
+    pub async fn retire_accounts(&self, others: Vec<String>) -> Result<(), LedgerError> {
         self.write(move |c| {
             Box::pin(async move {
                 let mut delete = QueryBuilder::new(
@@ -103,7 +126,7 @@ impl Ledger {
                          AND account NOT IN (",
                 );
                 let mut list = delete.separated(", ");
-                for account in &unusable {
+                for account in &others {
                     list.push_bind(account.as_str());
                 }
                 list.push_unseparated(")");
@@ -143,7 +166,7 @@ fn account_row(row: &SqliteRow) -> AccountRow {
 }
 
 /// Answers whether there is a problem, new or another than before.
-async fn judge(
+pub(super) async fn judge(
     c: &mut SqliteConnection,
     account: &str,
     certificate: Option<&CertificateFacts>,

@@ -19,6 +19,7 @@ mod register;
 mod requests;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub use listing::Recorded;
 pub use polls::{ClaimTerms, HealthChange, Outcome, PollEnd};
 pub use register::{Conflict, FeedIdentity, Registration};
 pub use requests::{Request, RequestState};
+pub use tokens::{KeptToken, Moment, TokenRow, TokenTrouble};
 
 /// The ledger's file name in the state directory.
 pub const FILE: &str = "ledger.sqlite";

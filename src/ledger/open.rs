@@ -274,8 +274,24 @@ async fn copy_aside(connection: &mut SqliteConnection, path: &Path, found: i64) 
         // A migration that failed has left it: it holds the same ledger, or an older state of it, and stays.
         return Ok(());
     }
+    // VACUUM INTO takes an empty file: this one is closed to others from the start.
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&copy).map_err(sqlx::Error::Io)?;
     sqlx::query("VACUUM INTO $1").bind(copy.display().to_string()).execute(connection).await?;
+    without_tokens(&copy).await?;
     File::open(&copy).and_then(|file| file.sync_all()).map_err(sqlx::Error::Io)
+}
+
+/// Tokens stay out of copies: they are of use to whoever reads them, and worth nothing when a copy is put back.
+async fn without_tokens(copy: &Path) -> Result<(), sqlx::Error> {
+    let options = SqliteConnectOptions::new().filename(copy).pragma("secure_delete", "on").disable_statement_logging();
+    let mut connection = options.connect().await?;
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'tokens'")
+        .fetch_one(&mut connection)
+        .await?;
+    if tables > 0 {
+        connection.execute("UPDATE tokens SET access_token = NULL").await?;
+    }
+    sqlx::Connection::close(connection).await
 }
 
 /// The installation's seed, drawn at its birth.
@@ -291,4 +307,36 @@ async fn seed(connection: &mut SqliteConnection, now: Timestamp) -> Result<[u8; 
         .await?;
     let kept: Vec<u8> = sqlx::query_scalar("SELECT seed FROM installation").fetch_one(connection).await?;
     kept.try_into().map_err(|_| sqlx::Error::Protocol("the ledger's seed is not of 32 bytes".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::clock::BootTime;
+    use crate::ledger::{KeptToken, TokenRow};
+
+    #[tokio::test]
+    async fn the_copy_made_before_a_migration_holds_no_token_and_is_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = "2026-11-22T10:00:00Z".parse().unwrap();
+        let ledger = Ledger::open(folder.path(), now).await.unwrap();
+        let asked = (now, BootTime { id: String::new(), elapsed: Duration::ZERO });
+        let token = KeptToken { access_token: "very-secret-token".into(), asked, life: Duration::from_secs(300) };
+        let row = TokenRow { identity: "i".to_owned(), token: Some(token), trouble: None };
+        ledger.record_token("douane/siege", row, None, now).await.unwrap();
+        ledger.close().await;
+        let path = folder.path().join(FILE);
+        let mut connection = options(&path).connect().await.unwrap();
+        copy_aside(&mut connection, &path, 2).await.unwrap();
+        let copy = folder.path().join("ledger.sqlite.before-3");
+        assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let holds = |file: &Path| std::fs::read(file).unwrap().windows(17).any(|bytes| bytes == b"very-secret-token");
+        assert!(holds(&path), "the ledger keeps it");
+        for entry in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+            let of_the_copy = entry.file_name().to_string_lossy().contains("before");
+            assert!(!of_the_copy || !holds(&entry.path()), "{:?}", entry.file_name());
+        }
+    }
 }

@@ -6,6 +6,8 @@
 //! asked, when, and over which connection. It shares no code with the connector: a mistake in one is not repeated in
 //! the other.
 //!
+//! [`oauth`] plays the token servers of the customs and of PISTE, over plain HTTP.
+//!
 //! A request walks through `connection` (TLS, reading), `shop` (what the platform holds, and what it answers),
 //! `answer` (what goes on the wire, as a [`Fault`] changes it) and `record`.
 
@@ -15,6 +17,7 @@ mod answer;
 mod connection;
 mod fault;
 pub mod keys;
+pub mod oauth;
 mod platform;
 mod record;
 mod route;

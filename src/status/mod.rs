@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
-use crate::ledger::{AccountRow, FeedRow, Ledger, LedgerError};
+use crate::ledger::{AccountRow, FeedRow, Ledger, LedgerError, TokenRow};
 use crate::words::counted;
 
 /// Polls in a row without success that make a feed failing.
@@ -116,6 +116,14 @@ pub struct AccountStatus {
     pub certificate_not_after: Option<Timestamp>,
     /// Whole days until then.
     pub certificate_days: Option<i64>,
+    /// Whether it works by tokens.
+    pub works_by_token: bool,
+    /// End of the token it holds; never the token.
+    pub token_expires_at: Option<Timestamp>,
+    /// Whole seconds until then.
+    pub token_seconds: Option<i64>,
+    /// Its credentials were refused: they are not tried again before this, unless they change.
+    pub refused_until: Option<Timestamp>,
     /// Why it cannot work.
     pub problem: Option<String>,
     /// Since when.
@@ -167,11 +175,14 @@ pub async fn overview(
         feeds.push(feed(&row, counts, waiting, interval, now));
     }
     feeds.sort_by(|a, b| a.health.cmp(&b.health).then_with(|| a.feed.cmp(&b.feed)));
-    let everything = ledger.accounts().await?;
+    let (everything, tokens) = (ledger.accounts().await?, ledger.tokens().await?);
     let mut accounts: Vec<AccountStatus> = everything
         .into_values()
         .filter(|row| shown.contains(&row.account) || stands_alone(row, &wanted))
-        .map(|row| account(row, now))
+        .map(|row| {
+            let token = tokens.get(&row.account);
+            account(row, token, now)
+        })
         .collect();
     accounts.sort_by(|a, b| b.problem.is_some().cmp(&a.problem.is_some()).then_with(|| a.account.cmp(&b.account)));
     let daemon = crate::state::daemon(directory).map(|holder| holder.name);
@@ -238,9 +249,17 @@ fn feed(
     }
 }
 
-fn account(row: AccountRow, now: Timestamp) -> AccountStatus {
+fn account(row: AccountRow, token: Option<&TokenRow>, now: Timestamp) -> AccountStatus {
+    let expires_at = token.and_then(|row| Some(row.token.as_ref()?.expires_at())).filter(|end| *end > now);
+    let refused = token.and_then(|row| row.trouble.as_ref()).filter(|trouble| trouble.refused.is_some());
+    let refused_until = refused.and_then(|trouble| trouble.at.0.checked_add(trouble.pause).ok());
+
     let not_after = row.certificate.as_ref().map(|certificate| certificate.not_after);
     AccountStatus {
+        works_by_token: !row.account.starts_with("fast/"),
+        token_expires_at: expires_at,
+        token_seconds: expires_at.map(|end| end.duration_since(now).as_secs()),
+        refused_until: refused_until.filter(|until| *until > now),
         account: row.account,
         certificate_subject: row.certificate.map(|certificate| certificate.subject),
         certificate_not_after: not_after,
@@ -281,7 +300,7 @@ impl AccountStatus {
     /// Whether there is anything to say about it.
     #[must_use]
     pub fn needs_words(&self) -> bool {
-        self.problem.is_some() || self.certificate_days.is_some_and(|days| days < EXPIRING_DAYS)
+        self.works_by_token || self.problem.is_some() || self.certificate_days.is_some_and(|days| days < EXPIRING_DAYS)
     }
 }
 

@@ -56,13 +56,19 @@ fn commented_options_of_the_shipped_files_are_right_too() {
         };
         text.lines().map(uncomment).collect()
     };
-    let setup = Setup::new(&uncommented("vaguemestre.toml")).file("fast.toml", &uncommented("conf.d/fast.toml"));
+    let setup = Setup::new(&uncommented("vaguemestre.toml"))
+        .file("fast.toml", &uncommented("conf.d/fast.toml"))
+        .file("douane.toml", &uncommented("conf.d/douane.toml"))
+        .file("piste.toml", &uncommented("conf.d/piste.toml"));
     let settings = setup.settings();
     let fast = settings.fast.unwrap();
     assert_eq!(fast.base_url, "https://parapheur.example.fr");
     assert_eq!(fast.proxy.as_deref(), Some("http://other-proxy.example.fr:3128"));
     assert_eq!(fast.accounts[0].key, Some(setup.path("conf.d/mairie.key")));
     assert_eq!(settings.delivery.targets[0].name, "finances");
+    assert_eq!(settings.douane.unwrap().accounts[0].password, SecretRef::File(setup.path("conf.d/douane.password")));
+    assert_eq!(settings.piste.unwrap().token_url, "https://oauth.example.fr/api/oauth/token");
+    assert_eq!(settings.token.socket.as_deref(), Some(Path::new("/run/vaguemestre/token.sock")));
 }
 
 #[test]
