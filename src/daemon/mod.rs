@@ -5,6 +5,7 @@
 //! next. `poll` and `retry` without a daemon open the same house, work, and close it.
 
 pub mod assemble;
+mod by_hand;
 mod couriers;
 mod dispatcher;
 mod house;

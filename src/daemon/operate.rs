@@ -8,17 +8,14 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use super::House;
-use crate::archive::layout;
+use super::{House, by_hand};
 use crate::config::Patterns;
-use crate::feed::{DocumentState, FeedName};
-use crate::ledger::{Action, DocumentRow, LedgerError, Outcome, Request};
+use crate::feed::FeedName;
+use crate::ledger::{Action, LedgerError, Outcome, Request};
 use crate::log::event;
 use crate::poll::{Feed, Report, Summary};
 use crate::token::{Manager, TokenError};
 
-/// A document left the state in which the order was judged.
-const CHANGED: &str = "its state has just changed; look again";
 /// Feeds that a command starts per second: no burst, even by hand.
 const PER_SECOND: u64 = 10;
 
@@ -81,12 +78,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn line(&mut self, line: &str) {
+    pub(super) fn line(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
     }
 
-    fn worsen(&mut self, exit_code: u8) {
+    pub(super) fn worsen(&mut self, exit_code: u8) {
         self.exit_code = self.exit_code.max(exit_code);
     }
 }
@@ -123,9 +120,9 @@ pub async fn obey(house: &House, order: &Order, actor: &str) -> Result<Answer, L
     match order {
         Order::Poll { selectors } => poll(house, selectors).await,
         Order::Retry { feed, ids, accept, again } => {
-            each(house, feed, ids, &Act::Retry { accept: *accept, again: *again }).await
+            by_hand::each(house, feed, ids, &by_hand::Act::Retry { accept: *accept, again: *again }).await
         }
-        Order::Dismiss { feed, ids, reason } => each(house, feed, ids, &Act::Dismiss(reason)).await,
+        Order::Dismiss { feed, ids, reason } => by_hand::each(house, feed, ids, &by_hand::Act::Dismiss(reason)).await,
         Order::Token { account } => Ok(token(&house.tokens, account).await),
     }
 }
@@ -263,134 +260,6 @@ fn describe(answer: &mut Answer, feed: &FeedName, report: Report) {
                 answer.worsen(75);
             }
         }
-    }
-}
-
-/// What is done to each of some documents.
-enum Act<'a> {
-    Retry { accept: bool, again: bool },
-    Dismiss(&'a str),
-}
-
-/// Does `act` to each document; a refusal is a line and exit code 1, and the others go on.
-async fn each(house: &House, feed: &str, ids: &[String], act: &Act<'_>) -> Result<Answer, LedgerError> {
-    let mut answer = Answer::default();
-    let feed: FeedName = match feed.parse() {
-        Ok(feed) => feed,
-        Err(error) => return Ok(Answer { text: format!("{error}\n"), exit_code: 1 }),
-    };
-    for id in ids {
-        let outcome = match act {
-            Act::Retry { accept, again } => retry(house, &feed, id, *accept, *again).await?,
-            Act::Dismiss(reason) => dismiss(house, &feed, id, reason).await?,
-        };
-        match outcome {
-            Ok(done) => answer.line(&format!("{feed} {id}: {done}")),
-            Err(refused) => {
-                answer.line(&format!("{feed} {id}: {refused}"));
-                answer.worsen(1);
-            }
-        }
-    }
-    if answer.exit_code == 0 && house.plan().catalog.contains_key(&feed) {
-        house.ledger.resume_if_open(&feed, house.clock.now()).await?;
-    }
-    Ok(answer)
-}
-
-async fn retry(
-    house: &House,
-    feed: &FeedName,
-    remote_id: &str,
-    accept: bool,
-    again: bool,
-) -> Result<Result<String, String>, LedgerError> {
-    let Some((id, row, quarantine)) = house.ledger.document(feed, remote_id).await? else {
-        return Ok(Err("the ledger knows no such document".to_owned()));
-    };
-    let Ok(state) = row.state.parse::<DocumentState>() else { return Ok(Err(format!("its state is {}", row.state))) };
-    if accept {
-        return self::accept(house, feed, remote_id, id, state, quarantine).await;
-    }
-    match state {
-        DocumentState::Failed
-        | DocumentState::Abandoned
-        | DocumentState::Lost
-        | DocumentState::Skipped
-        | DocumentState::Gone
-        | DocumentState::Dismissed => {
-            let reopened = house.ledger.reopen(id, state, None).await?;
-            Ok(unless_changed(reopened, format!("was {state}; will be fetched")))
-        }
-        DocumentState::Stored | DocumentState::Delivered if again => {
-            let reopened = house.ledger.reopen(id, state, Some(second_stem(feed, &row, house))).await?;
-            Ok(unless_changed(reopened, format!("was {state}; will be downloaded again")))
-        }
-        DocumentState::Stored | DocumentState::Delivered => {
-            Ok(Err(format!("is {state}: held already; `--again` downloads it once more, deliberately")))
-        }
-        DocumentState::Listed | DocumentState::Fetching => Ok(Err(format!("is {state}: will be fetched anyway"))),
-    }
-}
-
-/// What was done, unless someone else has dealt with the document meanwhile.
-fn unless_changed(done: bool, what: String) -> Result<String, String> {
-    if done { Ok(what) } else { Err(CHANGED.to_owned()) }
-}
-
-/// A second copy must not meet the first: its stem bears the second of its making.
-fn second_stem(feed: &FeedName, row: &DocumentRow, house: &House) -> String {
-    let now = house.clock.now();
-    format!("{}.{}", layout::stem(feed, &row.remote_id, now), now.strftime("%Y%m%dT%H%M%SZ"))
-}
-
-async fn accept(
-    house: &House,
-    feed: &FeedName,
-    remote_id: &str,
-    id: i64,
-    state: DocumentState,
-    quarantine: Option<String>,
-) -> Result<Result<String, String>, LedgerError> {
-    if matches!(state, DocumentState::Stored | DocumentState::Delivered) {
-        return Ok(Err(format!("is {state}: held already")));
-    }
-    let Some(path) = quarantine else {
-        return Ok(Err("no bytes of it are set aside; `--accept` has nothing to take".to_owned()));
-    };
-    if !house.ledger.reopen(id, state, None).await? {
-        return Ok(Err(CHANGED.to_owned()));
-    }
-    let now = house.clock.now();
-    let stem = layout::stem(feed, remote_id, now);
-    let Some(claimed) = house.ledger.claim_document(id, &house.poller.run, stem, now).await? else {
-        return Ok(Err("is being fetched this moment; try again".to_owned()));
-    };
-    match house.poller.intake.accept(&claimed, &path).await {
-        Ok(()) => Ok(Ok(format!("the bytes of {path} are the document now"))),
-        Err(error) => {
-            let error = String::from(error);
-            house.ledger.abandon_claim(id, error.clone()).await?;
-            Ok(Err(format!("{path} could not be taken: {error}")))
-        }
-    }
-}
-
-async fn dismiss(
-    house: &House,
-    feed: &FeedName,
-    remote_id: &str,
-    reason: &str,
-) -> Result<Result<String, String>, LedgerError> {
-    let Some((id, row, _)) = house.ledger.document(feed, remote_id).await? else {
-        return Ok(Err("the ledger knows no such document".to_owned()));
-    };
-    match row.state.as_str() {
-        "abandoned" | "lost" => {
-            let dismissed = house.ledger.dismiss(id, format!("dismissed: {reason}")).await?;
-            Ok(unless_changed(dismissed, format!("was {}; dismissed", row.state)))
-        }
-        state => Ok(Err(format!("is {state}: only abandoned and lost documents are dismissed"))),
     }
 }
 
