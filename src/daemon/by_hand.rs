@@ -100,13 +100,9 @@ async fn accept(
     let Some(path) = quarantine else {
         return Ok(Err("no bytes of it are set aside; `--accept` has nothing to take".to_owned()));
     };
-    if !house.ledger.reopen(id, state, None).await? {
+    let stem = layout::stem(feed, remote_id, house.clock.now());
+    let Some(claimed) = house.ledger.claim_accepted(id, state, &house.poller.run, stem).await? else {
         return Ok(Err(CHANGED.to_owned()));
-    }
-    let now = house.clock.now();
-    let stem = layout::stem(feed, remote_id, now);
-    let Some(claimed) = house.ledger.claim_document(id, &house.poller.run, stem, now).await? else {
-        return Ok(Err("is being fetched this moment; try again".to_owned()));
     };
     match house.poller.intake.accept(&claimed, &path).await {
         Ok(()) => Ok(Ok(format!("the bytes of {path} are the document now"))),

@@ -16,6 +16,8 @@ use super::verifier::ServerVerifier;
 
 /// Longest wait for a connection, its TLS handshake included.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Added to the time limit of a request, so that a connection that does not open within it is told as that.
+const GRACE: Duration = Duration::from_millis(250);
 /// A transfer slower than this for a whole time limit counts as standing still, in bytes per second.
 const SLOWEST: u64 = 1024;
 /// An idle connection is closed after this.
@@ -61,7 +63,7 @@ impl Client {
             .referer(false)
             .retry(reqwest::retry::never())
             .no_proxy()
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT.min(route.timeout))
             .pool_max_idle_per_host(route.keep_alive)
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
@@ -105,8 +107,8 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, HttpError> {
-        // Connecting has its own limit: the wait for the first byte begins after it at the latest.
-        match timeout(CONNECT + self.timeout, request.send()).await {
+        // To the first byte, connecting included.
+        match timeout(self.timeout + GRACE, request.send()).await {
             Err(_) => Err(HttpError::NoAnswer { host: self.host.clone(), seconds: self.timeout.as_secs() }),
             Ok(Err(error)) => Err(HttpError::classify(&self.host, &error)),
             Ok(Ok(response)) => Ok(Answer {

@@ -170,6 +170,38 @@ impl Ledger {
         .await
     }
 
+    /// Claims a document in state `seen` for bytes that an operator takes: no pass ever sees it as one to be fetched.
+    /// `None` where its state has changed meanwhile.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn claim_accepted(
+        &self,
+        id: i64,
+        seen: DocumentState,
+        run: &str,
+        stem: String,
+    ) -> Result<Option<Claimed>, LedgerError> {
+        let run = run.to_owned();
+        self.write(move |c| {
+            Box::pin(async move {
+                let row = sqlx::query(
+                    "UPDATE documents SET state = 'fetching', claimed_by = $1, stem = coalesce(stem, $2)
+                     WHERE id = $3 AND state = $4 AND state <> 'fetching'
+                     RETURNING id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256",
+                )
+                .bind(run)
+                .bind(stem)
+                .bind(id)
+                .bind(seen.as_str())
+                .fetch_optional(c)
+                .await?;
+                Ok(row.as_ref().and_then(claimed))
+            })
+        })
+        .await
+    }
+
     /// The claim on row `id`, whoever holds it; `None` where it is not being fetched.
     ///
     /// # Errors

@@ -192,25 +192,41 @@ impl Ledger {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn release_claim(&self, feed: &FeedName, run: String, at: Timestamp) -> Result<(), LedgerError> {
+    pub async fn release_claim(
+        &self,
+        feed: &FeedName,
+        token: String,
+        run: String,
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
         let feed = feed.clone();
         self.write(move |c| {
             Box::pin(async move {
-                sqlx::query("UPDATE feeds SET claimed_by = NULL, resume_at = $1 WHERE feed = $2 AND claimed_by = $3")
-                    .bind(stamp(at))
-                    .bind(feed.as_str())
-                    .bind(&run)
-                    .execute(&mut *c)
-                    .await?;
-                // Its documents keep its claim, which no later pass has: they are taken over, as in doubt.
+                let held =
+                    sqlx::query("UPDATE feeds SET claimed_by = NULL, resume_at = $1 WHERE feed = $2 AND claimed_by = $3")
+                        .bind(stamp(at))
+                        .bind(feed.as_str())
+                        .bind(&token)
+                        .execute(&mut *c)
+                        .await?;
                 sqlx::query(
                     "UPDATE polls SET outcome = 'interrupted', finished_at = $1, error = 'it broke off'
                      WHERE run = $2 AND outcome IS NULL",
                 )
                 .bind(stamp(at))
-                .bind(&run)
-                .execute(c)
+                .bind(&token)
+                .execute(&mut *c)
                 .await?;
+                if held.rows_affected() > 0 {
+                    // Whoever holds the feed fetches its documents: these are in doubt, and nobody's.
+                    sqlx::query(
+                        "UPDATE documents SET claimed_by = '' WHERE feed = $1 AND state = 'fetching' AND claimed_by = $2",
+                    )
+                    .bind(feed.as_str())
+                    .bind(&run)
+                    .execute(c)
+                    .await?;
+                }
                 Ok(())
             })
         })

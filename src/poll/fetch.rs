@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Claim, Feed, Poller};
+use super::{Feed, Poller};
 use crate::archive::layout;
 use crate::connector::{Connector, ConnectorError, Download};
 use crate::content::NotAReturn;
@@ -42,7 +42,6 @@ pub(super) async fn fetch<C: Connector>(
     feed: &Feed,
     way: &C,
     document: Open,
-    claim: &Claim,
 ) -> Result<Try, LedgerError> {
     let limit = feed.account.platform.max_document;
     let calendar = feed.account.platform.cadence.calendar();
@@ -58,7 +57,7 @@ pub(super) async fn fetch<C: Connector>(
     };
     let now = poller.clock.now();
     let stem = layout::stem(&feed.name, &document.remote_id, now);
-    let Some(claimed) = poller.ledger.claim_document(document.id, &claim.token, stem, now).await? else {
+    let Some(claimed) = poller.ledger.claim_document(document.id, &poller.run, stem, now).await? else {
         return Ok(Try::NotOurs);
     };
     Ok(download(poller, feed, way, claimed, limit).await)

@@ -57,13 +57,11 @@ pub struct Poller {
     pub stopping: watch::Receiver<bool>,
 }
 
-/// A pass's hold on its feed, and on the documents it fetches: no two passes have the same.
+/// A pass that has its feed.
 #[derive(Clone, Debug)]
 struct Claim {
     /// The row of the poll.
     poll: i64,
-    /// What stands in `claimed_by`.
-    token: String,
     /// When the pass began.
     started: Timestamp,
     /// The same for measuring how long it takes, whatever is done to the clock.
@@ -108,7 +106,7 @@ pub struct Summary {
 }
 
 impl Poller {
-    /// A new token for a pass: what stands in `claimed_by` while it lasts.
+    /// A new token for a pass: what stands in its feed's `claimed_by` while it lasts. Documents bear the run's name.
     #[must_use]
     pub fn token(&self) -> String {
         format!("{}/{}", self.run, self.passes.fetch_add(1, Ordering::Relaxed))
@@ -142,7 +140,7 @@ impl Poller {
         let next = platform.cadence.next(&seed, name, due.planned, now);
         let terms = ClaimTerms { run: token.to_owned(), now, boot, next };
         let Some(poll) = self.ledger.claim_listing(due, terms).await? else { return Ok(Report::Busy) };
-        let claim = Claim { poll, token: token.to_owned(), started: now, began: Instant::now() };
+        let claim = Claim { poll, started: now, began: Instant::now() };
         tracing::debug!(event = event::POLL_STARTED, feed = name, "listing {name}");
         match way.list(feed.kind).await {
             Ok(listing) => self.collect(feed, due, &claim, &way, &listing).await,
@@ -170,7 +168,7 @@ impl Poller {
     async fn claim_resumption(&self, feed: &Feed, token: &str) -> Result<Option<Claim>, LedgerError> {
         let started = self.clock.now();
         let poll = self.ledger.claim_resumption(&feed.name, token.to_owned(), started).await?;
-        Ok(poll.map(|poll| Claim { poll, token: token.to_owned(), started, began: Instant::now() }))
+        Ok(poll.map(|poll| Claim { poll, started, began: Instant::now() }))
     }
 
     async fn collect<C: Connector>(
@@ -199,7 +197,9 @@ impl Poller {
         let mut stopping = self.stopping.clone();
         let mut pause = Duration::from_secs(1);
         self.intake.settled().await;
-        while let Err(error) = self.ledger.release_claim(feed, token.to_owned(), self.clock.now() + DISK_PAUSE).await {
+        while let Err(error) =
+            self.ledger.release_claim(feed, token.to_owned(), self.run.clone(), self.clock.now() + DISK_PAUSE).await
+        {
             tracing::debug!(event = event::LEDGER_FAILED, kind = error.kind(), "{feed} stays claimed for now: {error}");
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(60)),

@@ -36,7 +36,7 @@ pub(super) async fn documents<C: Connector>(
     way: &C,
 ) -> Result<Verdict, LedgerError> {
     let mut tally = Tally::new(poller, feed, claim.started);
-    let mut queue = Queue { claim, cursor: (-1, -1), page: VecDeque::new(), exhausted: false };
+    let mut queue = Queue { cursor: (-1, -1), page: VecDeque::new(), exhausted: false };
     let own = Arc::new(Semaphore::new(1));
     let mut work = FuturesUnordered::<BoxFuture<'_, Done>>::new();
     let mut place: Option<BoxFuture<'_, Option<Place>>> = None;
@@ -86,7 +86,7 @@ pub(super) async fn documents<C: Connector>(
                 match (taken, queue.next()) {
                     (Some(place), Some(open)) => {
                         fetching += 1;
-                        work.push(async move { Done::Tried(fetch(poller, feed, way, open, claim).await, place) }.boxed());
+                        work.push(async move { Done::Tried(fetch(poller, feed, way, open).await, place) }.boxed());
                     }
                     _ => tally.stop(),
                 }
@@ -103,20 +103,19 @@ async fn wait(place: &mut Option<BoxFuture<'_, Option<Place>>>) -> Option<Place>
 }
 
 /// Documents yet to be tried, page by page.
-struct Queue<'a> {
-    claim: &'a Claim,
+struct Queue {
     cursor: Cursor,
     page: VecDeque<Open>,
     exhausted: bool,
 }
 
-impl Queue<'_> {
+impl Queue {
     async fn holds_more(&mut self, poller: &Poller, feed: &Feed) -> Result<bool, LedgerError> {
         if self.page.is_empty() && !self.exhausted {
             let now = poller.clock.now();
             let latest = judgement::latest_try(now, feed.account.platform.cadence.interval());
-            let (token, cursor) = (&self.claim.token, self.cursor);
-            let page = poller.ledger.open_documents(&feed.name, token, now, latest, cursor, PAGE).await?;
+            let (run, cursor) = (&poller.run, self.cursor);
+            let page = poller.ledger.open_documents(&feed.name, run, now, latest, cursor, PAGE).await?;
             self.exhausted = page.len() < PAGE as usize;
             self.page.extend(page);
         }
