@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, RETRY_AFTER,
+};
 use rustls::crypto::ring::default_provider;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -86,6 +89,28 @@ impl Client {
         self.send(self.inner.get(url).header(ACCEPT, accept)).await
     }
 
+    /// GETs `url` as [`Client::get`] does, with what `carried` adds.
+    ///
+    /// # Errors
+    /// How far it came, or that a header cannot carry what it was given; an answer of any status is none.
+    pub async fn get_with(&self, url: &str, accept: &'static str, carried: &Carried<'_>) -> Result<Answer, HttpError> {
+        self.bound(url)?;
+        let mut request = self.inner.get(url).header(ACCEPT, accept);
+        if let Some(token) = carried.bearer {
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
+                .map_err(|_| HttpError::Setup("the token holds characters that no request can carry".to_owned()))?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        // What a server gave that no header can carry is left out: the answer comes whole then.
+        for (name, value) in [(IF_NONE_MATCH, carried.etag), (IF_MODIFIED_SINCE, carried.last_modified)] {
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+                request = request.header(name, value);
+            }
+        }
+        self.send(request).await
+    }
+
     /// POSTs `form` (`application/x-www-form-urlencoded`) to `url`, which must be of this client's origin.
     ///
     /// # Errors
@@ -126,6 +151,17 @@ impl Client {
     }
 }
 
+/// What a request carries beside its address.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Carried<'a> {
+    /// The access token (RFC 6750, §2.1).
+    pub bearer: Option<&'a SecretString>,
+    /// The `ETag` of what is held: the answer is 304 where that has not changed (RFC 9110, §13.1.2).
+    pub etag: Option<&'a str>,
+    /// Its `Last-Modified`, likewise (RFC 9110, §13.1.3).
+    pub last_modified: Option<&'a str>,
+}
+
 /// An answer whose headers have come.
 #[derive(Debug)]
 pub struct Answer {
@@ -151,6 +187,17 @@ impl Answer {
     #[must_use]
     pub fn date(&self) -> Option<Timestamp> {
         http_date(self.headers.get(DATE)?.to_str().ok()?)
+    }
+
+    /// The first header `name` (in lower case), if it is one of printable ASCII.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// All headers `name`, in their order.
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
     }
 
     /// A content coding that was not asked for: the bytes are not those of the document.

@@ -6,5 +6,5 @@ pub mod handshake;
 pub mod reattempt;
 pub mod verifier;
 
-pub use client::{Answer, Body, Client, Route, anonymous_tls};
+pub use client::{Answer, Body, Carried, Client, Route, anonymous_tls};
 pub use error::HttpError;
