@@ -42,9 +42,11 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
         let mut working = 0;
         if let Some(fast) = settings.fast.as_ref().filter(|fast| !fast.accounts.is_empty()) {
             let readable = certificates(fast, now, &mut findings);
-            match assemble::platform(settings, fast) {
-                Ok(platform) if arguments.online => {
-                    runtime()?.block_on(online::check(&platform, &readable, now, &mut findings));
+            let cadence = assemble::cadence(settings, fast);
+            match cadence.and_then(|cadence| Ok((assemble::platform(settings, fast)?, cadence))) {
+                Ok((platform, cadence)) if arguments.online => {
+                    let calendar = cadence.calendar();
+                    runtime()?.block_on(online::check(&platform, calendar, &readable, now, &mut findings));
                 }
                 Ok(_) => {}
                 Err(error) => findings.push(finding(Weight::Error, "fast", error.to_string(), error.remedy())),

@@ -10,18 +10,25 @@ use crate::connector::ConnectorError;
 use crate::http::handshake::shake_hands;
 use crate::identity;
 use crate::poll::Platform;
-use crate::poll::account::route;
+use crate::poll::source::route;
+use crate::schedule::Calendar;
 use crate::token::Client;
 
 /// Connections opened side by side.
 const AT_A_TIME: usize = 8;
 
 /// Opens a connection for each account whose certificate can be used, outside the platform's windows.
-pub(super) async fn check(platform: &Platform, readable: &[Readable<'_>], now: Timestamp, findings: &mut Vec<Finding>) {
+pub(super) async fn check(
+    platform: &Platform,
+    calendar: &Calendar,
+    readable: &[Readable<'_>],
+    now: Timestamp,
+    findings: &mut Vec<Finding>,
+) {
     let usable = readable.iter().filter(|one| {
         !one.identity.findings(now).iter().any(|judgement| judgement.weight == identity::Weight::Problem)
     });
-    if let Some(hold) = platform.cadence.calendar().request_hold(now) {
+    if let Some(hold) = calendar.request_hold(now) {
         let end = print::paris_time(Some(hold.end));
         let what = format!("the platform must not be called before {end} (Paris): no connection was opened");
         findings.push(finding(Weight::Note, "fast.maintenance", what, "give `check --online` again then".to_owned()));

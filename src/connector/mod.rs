@@ -13,7 +13,6 @@ use bytes::Bytes;
 
 pub use error::{Access, Cause, ConnectorError};
 
-use crate::feed::Kind;
 use crate::http::Body;
 
 /// What a listing showed.
@@ -57,11 +56,11 @@ impl Download {
     }
 }
 
-/// One account's way to its documents. Lives for one poll: it holds the certificate.
+/// The way to the documents of one feed. Lives for one poll: it may hold a certificate.
 pub trait Connector: Send + Sync {
-    /// Lists what the feed `kind` of the account holds.
-    fn list(&self, kind: Kind) -> impl Future<Output = Result<Listing, ConnectorError>> + Send;
+    /// Lists what the feed holds.
+    fn list(&self) -> impl Future<Output = Result<Listing, ConnectorError>> + Send;
 
     /// Asks for a document; the platform may count it as collected from then on.
-    fn fetch(&self, kind: Kind, remote_id: &str) -> impl Future<Output = Result<Download, ConnectorError>> + Send;
+    fn fetch(&self, remote_id: &str) -> impl Future<Output = Result<Download, ConnectorError>> + Send;
 }

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 
 use crate::config::{Fast, Settings};
 use crate::feed::FeedName;
 use crate::http::verifier::{ServerVerifier, TrustError};
 use crate::ledger::{Conflict, FeedIdentity, Ledger, LedgerError};
 use crate::log::event;
-use crate::poll::{Account, Feed, Platform};
+use crate::poll::{Account, Feed, Lane, Platform, Source};
 use crate::schedule::{Cadence, Calendar, NoTimeLeft};
 use crate::token::{self, Manager, Way};
 
@@ -65,9 +64,7 @@ pub fn platform(settings: &Settings, fast: &Fast) -> Result<Platform, AssemblyEr
         proxy: fast.proxy.clone(),
         no_proxy: settings.http.no_proxy.clone(),
         timeout: fast.timeout,
-        max_document: fast.max_document,
         concurrency: fast.concurrency,
-        cadence: cadence(settings, fast)?,
         verifier: ServerVerifier::new(fast.ca_certificate.as_deref())?,
     })
 }
@@ -79,16 +76,16 @@ pub fn platform(settings: &Settings, fast: &Fast) -> Result<Platform, AssemblyEr
 pub(super) fn feeds(settings: &Settings) -> Result<Catalog, AssemblyError> {
     let mut catalog = Catalog::new();
     let Some(fast) = settings.fast.as_ref().filter(|fast| !fast.accounts.is_empty()) else { return Ok(catalog) };
+    let cadence = Arc::new(cadence(settings, fast)?);
     let platform = Arc::new(platform(settings, fast)?);
     for settings in fast.accounts.iter().filter(|account| account.enabled) {
-        let account = Arc::new(Account {
-            settings: settings.clone(),
-            platform: Arc::clone(&platform),
-            slots: Arc::new(Semaphore::new(fast.concurrency)),
-        });
+        let account = Arc::new(Account { settings: settings.clone(), platform: Arc::clone(&platform) });
+        let lane = Arc::new(Lane::new(fast.concurrency, fast.max_document));
         for &kind in &settings.feeds {
             let name = FeedName::fast(&settings.name, kind);
-            catalog.insert(name.clone(), Feed { name, kind, account: Arc::clone(&account) });
+            let (cadence, lane) = (Arc::clone(&cadence), Arc::clone(&lane));
+            let source = Source::Fast(Arc::clone(&account), kind);
+            catalog.insert(name.clone(), Feed { name, cadence, lane, source });
         }
     }
     Ok(catalog)
@@ -103,10 +100,9 @@ pub fn way(settings: &Settings) -> Way {
 
 /// What the platform calls these feeds.
 pub(super) fn identities(catalog: &Catalog) -> Vec<FeedIdentity> {
-    let identity = |feed: &Feed| FeedIdentity {
-        feed: feed.name.clone(),
-        origin: feed.account.platform.origin.clone(),
-        siren: feed.account.settings.siren.clone(),
+    let identity = |feed: &Feed| {
+        let (origin, siren) = feed.source.identity();
+        FeedIdentity { feed: feed.name.clone(), origin: origin.to_owned(), siren: siren.to_owned() }
     };
     catalog.values().map(identity).collect()
 }

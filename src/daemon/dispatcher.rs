@@ -7,12 +7,13 @@ use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::{Id, JoinSet};
 
+use super::assemble::Catalog;
 use super::{House, Load, operate, reload, supervisor};
 use crate::clock::BootTime;
 use crate::feed::FeedName;
 use crate::ledger::{Due, LedgerError};
 use crate::log::event;
-use crate::schedule::{LastListing, Seed};
+use crate::schedule::{Cadence, LastListing, Seed};
 
 /// Polls that are running or wait for a connection, at most.
 const MOST: usize = 512;
@@ -60,7 +61,7 @@ impl Dispatcher {
         let waiting = self.house.ledger.feeds_to_resume().await?;
         let (count, seed) = (waiting.len(), Seed(self.house.ledger.seed()));
         let at = |name: FeedName| {
-            let cadence = &plan.catalog.get(&name)?.account.platform.cadence;
+            let cadence = &plan.catalog.get(&name)?.cadence;
             let at = if count <= 10 { now } else { cadence.first(&seed, name.as_str(), now, count) };
             Some((name, at))
         };
@@ -151,10 +152,14 @@ impl Dispatcher {
     /// Plans anew, without a burst, whatever is overdue or (the clock was set back) absurdly far away.
     async fn spread(&self, now: Timestamp) -> Result<(), LedgerError> {
         let plan = self.house.plan();
-        let Some(any) = plan.catalog.values().next() else { return Ok(()) };
-        let cadence = &any.account.platform.cadence;
-        let plausible = cadence.latest_plausible(now, plan.catalog.len());
-        let late = self.house.ledger.out_of_time(now, plausible).await?;
+        let latest = latest_plausible(&plan.catalog, now);
+        let Some(soonest) = latest.values().min() else { return Ok(()) };
+        let of = |due: &Due| plan.catalog.get(&due.feed).map(|feed| &feed.cadence);
+        let mut late = self.house.ledger.out_of_time(now, *soonest).await?;
+        late.retain(|due| {
+            let plausible = of(due).and_then(|cadence| latest.get(&address(cadence)));
+            plausible.is_some_and(|plausible| due.planned <= now || due.planned > *plausible)
+        });
         let (seed, boot, count) = (Seed(self.house.ledger.seed()), self.house.clock.boot(), late.len());
         // A start in the future counts as now, from now on: else it would cost an interval at every look.
         let last = |due: &Due| due.last_listed.clone().map(|(wall, boot)| LastListing { wall, boot });
@@ -165,13 +170,14 @@ impl Dispatcher {
         try_join_all(corrections).await?;
         let plans = late
             .into_iter()
-            .map(|due| {
+            .filter_map(|due| {
+                let cadence = of(&due)?;
                 let first = cadence.first(&seed, due.feed.as_str(), now, count);
                 let wait = last(&due).and_then(|last| cadence.wait_before_listing(&last, now, &boot));
                 let waited = wait.map_or(first, |wait| first.checked_add(wait).unwrap_or(first));
                 let asked = due.asked_to_wait(now).unwrap_or(now);
                 let next = cadence.postponed(&seed, due.feed.as_str(), waited.max(asked));
-                (due, next)
+                Some((due, next))
             })
             .collect();
         self.house.ledger.plan_anew(plans).await
@@ -257,4 +263,20 @@ impl Dispatcher {
     pub(super) async fn abort(&mut self) {
         self.work.shutdown().await;
     }
+}
+
+/// The latest plan that each cadence of `catalog` can have made at `now`: what is beyond it was planned by a clock that has
+/// been set back since.
+fn latest_plausible(catalog: &Catalog, now: Timestamp) -> HashMap<usize, Timestamp> {
+    let mut latest = HashMap::new();
+    for feed in catalog.values() {
+        let key = address(&feed.cadence);
+        latest.entry(key).or_insert_with(|| feed.cadence.latest_plausible(now, catalog.len()));
+    }
+    latest
+}
+
+/// Tells a cadence from others; feeds that share one share its address.
+fn address(cadence: &Arc<Cadence>) -> usize {
+    Arc::as_ptr(cadence).addr()
 }

@@ -43,8 +43,8 @@ pub(super) async fn fetch<C: Connector>(
     way: &C,
     document: Open,
 ) -> Result<Try, LedgerError> {
-    let limit = feed.account.platform.max_document;
-    let calendar = feed.account.platform.cadence.calendar();
+    let limit = feed.lane.max_document;
+    let calendar = feed.cadence.calendar();
     let _room = loop {
         if !wait_for_window(poller, feed).await {
             return Ok(Try::Stopped);
@@ -60,11 +60,11 @@ pub(super) async fn fetch<C: Connector>(
     let Some(claimed) = poller.ledger.claim_document(document.id, &poller.run, stem, now).await? else {
         return Ok(Try::NotOurs);
     };
-    Ok(download(poller, feed, way, claimed, limit).await)
+    Ok(download(poller, way, claimed, limit).await)
 }
 
-async fn download<C: Connector>(poller: &Poller, feed: &Feed, way: &C, claimed: Claimed, limit: u64) -> Try {
-    let download = match way.fetch(feed.kind, &claimed.remote_id).await {
+async fn download<C: Connector>(poller: &Poller, way: &C, claimed: Claimed, limit: u64) -> Try {
+    let download = match way.fetch(&claimed.remote_id).await {
         Ok(download) => download,
         Err(error) => return Try::Failed(claimed, error),
     };
@@ -111,7 +111,7 @@ async fn pump(mut download: Download, reception: &mut Reception) -> Result<(), I
 
 /// Waits until no window forbids a download (F2); answers false when the daemon stops first.
 async fn wait_for_window(poller: &Poller, feed: &Feed) -> bool {
-    let calendar = feed.account.platform.cadence.calendar();
+    let calendar = feed.cadence.calendar();
     let mut told: Option<Timestamp> = None;
     let mut stopping = poller.stopping.clone();
     loop {

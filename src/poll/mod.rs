@@ -8,6 +8,7 @@ mod fetch;
 mod judgement;
 mod pass;
 pub mod room;
+pub mod source;
 mod tally;
 
 use std::sync::Arc;
@@ -18,17 +19,18 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-pub use account::{Account, Platform};
+pub use account::Account;
 pub use room::Room;
+pub use source::{Lane, Platform, Source};
 
 use crate::clock::Clock;
-use crate::config::FirstPoll;
 use crate::connector::{Connector, ConnectorError, Listing};
-use crate::feed::{FeedName, Kind};
+use crate::feed::FeedName;
 use crate::intake::{Intake, IntakeError};
 use crate::ledger::{ClaimTerms, Due, HealthChange, Ledger, LedgerError, Outcome, PollEnd};
 use crate::log::event;
-use crate::schedule::{LastListing, Seed};
+use crate::schedule::{Cadence, LastListing, Seed};
+use source::Way;
 use tally::Verdict;
 
 /// A platform that asks to be left alone for longer is asked again after this all the same.
@@ -73,10 +75,12 @@ struct Claim {
 pub struct Feed {
     /// Its name.
     pub name: FeedName,
-    /// What it carries.
-    pub kind: Kind,
-    /// Its account.
-    pub account: Arc<Account>,
+    /// When it may be listed.
+    pub cadence: Arc<Cadence>,
+    /// What its account may do at a time.
+    pub lane: Arc<Lane>,
+    /// Where it comes from.
+    pub source: Source,
 }
 
 /// What a pass came to.
@@ -118,7 +122,6 @@ impl Poller {
     /// When the ledger fails: then [`Poller::let_go`] of the token's claims.
     pub async fn poll(&self, feed: &Feed, due: &Due, token: &str) -> Result<Report, LedgerError> {
         let Some(_connection) = self.connection().await else { return Ok(Report::Busy) };
-        let platform = &feed.account.platform;
         let seed = Seed(self.ledger.seed());
         let name = feed.name.as_str();
         let way = match self.connect(feed).await? {
@@ -126,7 +129,7 @@ impl Poller {
             Err(problem) => {
                 // No request leaves: the next look is at the next due time, and the last listing stays what it was.
                 if due.planned <= self.clock.now() {
-                    let next = platform.cadence.next(&seed, name, due.planned, self.clock.now());
+                    let next = feed.cadence.next(&seed, name, due.planned, self.clock.now());
                     self.ledger.plan_anew(vec![(due.clone(), next)]).await?;
                 }
                 let Some(claim) = self.claim_resumption(feed, token).await? else { return Ok(Report::Busy) };
@@ -137,16 +140,23 @@ impl Poller {
             return Ok(Report::Postponed(until));
         }
         let (now, boot) = (self.clock.now(), self.clock.boot());
-        let next = platform.cadence.next(&seed, name, due.planned, now);
+        let next = feed.cadence.next(&seed, name, due.planned, now);
         let terms = ClaimTerms { run: token.to_owned(), now, boot, next };
         let Some(poll) = self.ledger.claim_listing(due, terms).await? else { return Ok(Report::Busy) };
         let claim = Claim { poll, started: now, began: Instant::now() };
         tracing::debug!(event = event::POLL_STARTED, feed = name, "listing {name}");
-        match way.list(feed.kind).await {
-            Ok(listing) => self.collect(feed, due, &claim, &way, &listing).await,
+        match way {
+            Way::Rest(way) => self.list(feed, due, &claim, &way).await,
+        }
+    }
+
+    /// Lists `feed` and fetches what is not held.
+    async fn list<C: Connector>(&self, feed: &Feed, due: &Due, claim: &Claim, way: &C) -> Result<Report, LedgerError> {
+        match way.list().await {
+            Ok(listing) => self.collect(feed, due, claim, way, &listing).await,
             Err(error) => {
                 let verdict = Verdict::failed(error.to_string(), self.asked_to_wait(&error));
-                self.end(feed, &claim, verdict, Seen::default()).await
+                self.end(feed, claim, verdict, Seen::default()).await
             }
         }
     }
@@ -159,7 +169,7 @@ impl Poller {
         let Some(_connection) = self.connection().await else { return Ok(Report::Busy) };
         let Some(claim) = self.claim_resumption(feed, token).await? else { return Ok(Report::Busy) };
         let verdict = match self.connect(feed).await? {
-            Ok(way) => pass::documents(self, feed, &claim, &way).await?,
+            Ok(Way::Rest(way)) => pass::documents(self, feed, &claim, &way).await?,
             Err(problem) => Verdict::failed(problem, None),
         };
         self.end(feed, &claim, verdict, Seen::default()).await
@@ -182,7 +192,7 @@ impl Poller {
         for entry in &listing.refused {
             tracing::warn!(event = event::LISTING_REFUSED, feed = %feed.name, entry, "the listing of {} holds an entry that is no id", feed.name);
         }
-        let skip = feed.account.settings.first_poll == FirstPoll::Skip && !due.listed_before;
+        let skip = feed.source.skips_first_listing() && !due.listed_before;
         let now = self.clock.now();
         let recorded = self.ledger.record_listing(&feed.name, &listing.ids, skip, now).await?;
         let verdict = pass::documents(self, feed, claim, way).await?;
@@ -211,7 +221,7 @@ impl Poller {
     /// F1, F2, the full hour and what the platform asked for, judged at the last moment; where they forbid it, the feed
     /// is planned anew.
     async fn postpone(&self, feed: &Feed, due: &Due) -> Result<Option<Timestamp>, LedgerError> {
-        let cadence = &feed.account.platform.cadence;
+        let cadence = &feed.cadence;
         let (now, boot) = (self.clock.now(), self.clock.boot());
         let seed = Seed(self.ledger.seed());
         let last = due.last_listed.clone().map(|(wall, boot)| LastListing { wall, boot });

@@ -42,7 +42,7 @@ pub(super) async fn documents<C: Connector>(
     let mut place: Option<BoxFuture<'_, Option<Place>>> = None;
     let (mut fetching, mut keeping) = (0, 0);
     loop {
-        let may = tally.goes_on() && fetching < feed.account.platform.concurrency && keeping < KEEPING;
+        let may = tally.goes_on() && fetching < feed.lane.concurrency && keeping < KEEPING;
         let more = may && tally.note(queue.holds_more(poller, feed).await).unwrap_or(false);
         if more {
             place.get_or_insert_with(|| take_place(poller, feed, Arc::clone(&own)).boxed());
@@ -113,7 +113,7 @@ impl Queue {
     async fn holds_more(&mut self, poller: &Poller, feed: &Feed) -> Result<bool, LedgerError> {
         if self.page.is_empty() && !self.exhausted {
             let now = poller.clock.now();
-            let latest = judgement::latest_try(now, feed.account.platform.cadence.interval());
+            let latest = judgement::latest_try(now, feed.cadence.interval());
             let (run, cursor) = (&poller.run, self.cursor);
             let page = poller.ledger.open_documents(&feed.name, run, now, latest, cursor, PAGE).await?;
             self.exhausted = page.len() < PAGE as usize;
@@ -141,7 +141,7 @@ struct Place {
 async fn take_place(poller: &Poller, feed: &Feed, own: Arc<Semaphore>) -> Option<Place> {
     let mut stopping = poller.stopping.clone();
     let place = async {
-        let slot = Arc::clone(&feed.account.slots).acquire_owned().await.ok()?;
+        let slot = Arc::clone(&feed.lane.slots).acquire_owned().await.ok()?;
         let connection = tokio::select! {
             biased;
             connection = own.acquire_owned() => connection.ok()?,

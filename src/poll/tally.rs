@@ -69,7 +69,7 @@ pub(super) struct Tally<'a> {
 
 impl<'a> Tally<'a> {
     pub(super) fn new(poller: &'a Poller, feed: &'a Feed, started: Timestamp) -> Self {
-        let terms = Terms { started, interval: feed.account.platform.cadence.interval() };
+        let terms = Terms { started, interval: feed.cadence.interval() };
         Self { poller, feed, terms, count: Count::default(), failure: None, silent: Vec::new(), broken: Vec::new() }
     }
 
@@ -151,7 +151,7 @@ impl<'a> Tally<'a> {
             ConnectorError::Broken { .. } => {
                 self.broken.push((document, text.clone()));
                 // With nothing going through, waiting out the time limit for each of thousands would help nobody.
-                if self.count.fetched == 0 && self.broken.len() >= 2 * self.feed.account.platform.concurrency.max(2) {
+                if self.count.fetched == 0 && self.broken.len() >= 2 * self.feed.lane.concurrency.max(2) {
                     self.end(End::Platform(text, None));
                 }
                 Ok(())

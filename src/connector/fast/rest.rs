@@ -14,19 +14,20 @@ const BASE: &str = "/parapheur-ws/rest/v1/documents/v2";
 /// Bytes of a listing that are read: a million ids have about ten million.
 const LARGEST_LISTING: usize = 32 << 20;
 
-/// One account over REST.
+/// A feed of one account over REST.
 #[derive(Debug)]
 pub struct Rest {
     client: Client,
     base_url: String,
     siren: String,
+    kind: Kind,
 }
 
 impl Rest {
-    /// The account `siren` at `base_url`, called through `client`, which holds its certificate.
+    /// What `kind` holds for the account `siren` at `base_url`, called through `client`, which holds its certificate.
     #[must_use]
-    pub fn new(client: Client, base_url: &str, siren: &str) -> Self {
-        Self { client, base_url: format!("{base_url}{BASE}"), siren: siren.to_owned() }
+    pub fn new(client: Client, base_url: &str, siren: &str, kind: Kind) -> Self {
+        Self { client, base_url: format!("{base_url}{BASE}"), siren: siren.to_owned(), kind }
     }
 }
 
@@ -40,8 +41,8 @@ const fn word(kind: Kind) -> &'static str {
 }
 
 impl Connector for Rest {
-    async fn list(&self, kind: Kind) -> Result<Listing, ConnectorError> {
-        let url = format!("{}/{}/{}/remaining", self.base_url, self.siren, word(kind));
+    async fn list(&self) -> Result<Listing, ConnectorError> {
+        let url = format!("{}/{}/{}/remaining", self.base_url, self.siren, word(self.kind));
         let mut answer = self.client.get(&url, "application/json").await?;
         if answer.status != 200 {
             return Err(refusal::of_status(answer, Asked::List).await);
@@ -55,8 +56,8 @@ impl Connector for Rest {
         listing::parse(&body).map_err(not_a_listing)
     }
 
-    async fn fetch(&self, kind: Kind, remote_id: &str) -> Result<Download, ConnectorError> {
-        let url = format!("{}/{remote_id}/{}/download", self.base_url, word(kind));
+    async fn fetch(&self, remote_id: &str) -> Result<Download, ConnectorError> {
+        let url = format!("{}/{remote_id}/{}/download", self.base_url, word(self.kind));
         let mut answer = reattempt::until_connected(|| self.client.get(&url, "*/*")).await?;
         if answer.status != 200 {
             return Err(refusal::of_status(answer, Asked::Document).await);
