@@ -1,4 +1,4 @@
-//! What bytes are: whether a body is a return of FAST-Parapheur or something a platform says instead of one.
+//! What bytes are: whether a body is a return of FAST-Parapheur, or an API's answer, or something said instead of one.
 //!
 //! A return is XML that is well-formed, or a whole PDF, a whole ZIP, or other binary. It is never a page, a message,
 //! a JSON object or a part of itself: what is cut or answers in place of a document must not be kept as one.
@@ -37,7 +37,7 @@ pub enum MediaType {
 }
 
 impl MediaType {
-    /// One for each extension that a kept document may have; JSON only where an operator took it for the document.
+    /// One for each extension that a kept document may have; of FAST, JSON only where an operator took it for the document.
     pub const KEPT: [Self; 5] = [Self::Xml, Self::Pdf, Self::Zip, Self::Json, Self::Binary];
 
     /// The media type's registered name, e.g. `application/xml`.
@@ -85,6 +85,14 @@ pub enum NotAReturn {
     /// Any other JSON.
     #[error("the platform sent JSON in place of the document")]
     Json,
+    /// JSON that breaks off, or its rules.
+    #[error("the answer is not well-formed JSON at line {line}, column {column}")]
+    CutJson {
+        /// Line of the fault, from 1.
+        line: usize,
+        /// Its column, from 1.
+        column: usize,
+    },
     /// Words, in no format a return has.
     #[error("the platform sent plain text in place of the document: \"{start}\"")]
     Text {
@@ -134,6 +142,7 @@ impl NotAReturn {
             Self::Html { .. } => "html",
             Self::JsonError(_) => "json_error",
             Self::Json => "json",
+            Self::CutJson { .. } => "cut_json",
             Self::Text { .. } => "text",
             Self::NotWellFormed { .. } => "not_well_formed",
             Self::DocumentType => "document_type",
@@ -149,11 +158,32 @@ impl NotAReturn {
         match self {
             Self::Empty => MediaType::Binary,
             Self::Html { .. } => MediaType::Html,
-            Self::JsonError(_) | Self::Json => MediaType::Json,
+            Self::JsonError(_) | Self::Json | Self::CutJson { .. } => MediaType::Json,
             Self::Text { .. } => MediaType::Text,
             Self::NotWellFormed { .. } | Self::DocumentType | Self::TooDeep | Self::Excessive { .. } => MediaType::Xml,
             Self::Cut { media_type, .. } => *media_type,
         }
+    }
+}
+
+/// Judges whether the `size` bytes of `reader`, from its start, are what an HTTP API may answer: a return, JSON that is
+/// well-formed, or plain text (CSV among it). Its refusals are the connector's to know.
+///
+/// # Errors
+/// Only what `reader` fails with; a refusal is a result.
+pub fn judge_answer<R: Read + Seek>(mut reader: R, size: u64) -> io::Result<Result<MediaType, NotAReturn>> {
+    let judgement = judge(&mut reader, size)?;
+    match judgement {
+        Err(NotAReturn::Json | NotAReturn::JsonError(_)) => {
+            reader.rewind()?;
+            match serde_json::from_reader::<_, serde::de::IgnoredAny>(io::BufReader::new(reader)) {
+                Ok(_) => Ok(Ok(MediaType::Json)),
+                Err(error) if error.is_io() => Err(error.into()),
+                Err(error) => Ok(Err(NotAReturn::CutJson { line: error.line(), column: error.column() })),
+            }
+        }
+        Err(NotAReturn::Text { .. }) => Ok(Ok(MediaType::Text)),
+        other => Ok(other),
     }
 }
 

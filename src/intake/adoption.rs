@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use tokio::task::spawn_blocking;
 
-use super::reception::{measure, set_aside};
+use super::reception::{judge, measure, set_aside};
 use super::{Intake, IntakeError, Sealed};
 use crate::archive::layout;
-use crate::content::{self, MediaType};
+use crate::content::MediaType;
 use crate::ledger::{Claimed, Ledger};
 use crate::log::event;
 
@@ -88,11 +88,12 @@ async fn claim_for(path: &Path, ledger: &Ledger) -> Result<Option<(Claimed, Medi
     let Some(sealed) = layout::parse_sealed(&name) else { return Ok(None) };
     let layout::SealedName { document: id, size, sha256, accepted } = sealed;
     let Some(document) = ledger.claim_of(id).await? else { return Ok(None) };
+    let claimed = document.clone();
     let whole = blocking(path, move |path| {
         if measure(path)? != (size, sha256) {
             return Ok(None);
         }
-        Ok(match content::judge(BufReader::new(File::open(path)?), size)? {
+        Ok(match judge(&claimed, BufReader::new(File::open(path)?), size)? {
             Ok(media_type) => Some(media_type),
             Err(reason) => accepted.then(|| reason.media_type()),
         })

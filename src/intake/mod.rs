@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 pub use adoption::{Adopted, adopt};
 pub use keeper::Sealed;
@@ -98,6 +99,29 @@ impl Intake {
         // The archive has these bytes now; what stays here would only be purged later.
         let _ = std::fs::remove_file(file);
         Ok(())
+    }
+
+    /// Removes a sealed document that is not to be kept after all: the same is held already.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub async fn discard(&self, sealed: Sealed) -> Result<(), IntakeError> {
+        let path = sealed.path;
+        let failed = |source| IntakeError::Disk { path: path.clone(), source };
+        let removed = spawn_blocking({
+            let path = path.clone();
+            move || std::fs::remove_file(path)
+        });
+        removed.await.map_err(|error| failed(error.into()))?.map_err(failed)
+    }
+
+    /// The bytes of a document held, whose copy lies at `archive_path` relative to the state directory.
+    ///
+    /// # Errors
+    /// When the copy cannot be read: it may have been purged.
+    pub async fn read(&self, archive_path: &str) -> std::io::Result<Vec<u8>> {
+        let path = self.root.join(archive_path);
+        spawn_blocking(move || std::fs::read(path)).await?
     }
 
     /// Returns when every document sealed before has been recorded, or has failed.

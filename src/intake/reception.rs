@@ -188,13 +188,13 @@ fn finish(reception: Reception) -> io::Result<Verdict> {
     // A body that never left memory is judged there; a larger one is read back from its file.
     let (judgement, spilled) = match spilled {
         None => {
-            let judgement = content::judge(Cursor::new(&buffer), size)?;
+            let judgement = judge(&document, Cursor::new(&buffer), size)?;
             (judgement, spill(&root, &partial_name(&document), None, temporary, buffer)?.0)
         }
         Some(spilled) => {
             let mut spilled = spill(&root, "", Some(spilled), temporary, buffer)?.0;
             spilled.file.rewind()?;
-            (content::judge(BufReader::with_capacity(SPILL, &spilled.file), size)?, spilled)
+            (judge(&document, BufReader::with_capacity(SPILL, &spilled.file), size)?, spilled)
         }
     };
     let sha256 = hex(&spilled.hash.finalize());
@@ -206,6 +206,15 @@ fn finish(reception: Reception) -> io::Result<Verdict> {
             Ok(Verdict::Refused { reason, path, sha256 })
         }
     }
+}
+
+/// Judges a body by what its platform may send: returns, or answers of an API.
+pub(super) fn judge<R: io::Read + io::Seek>(
+    document: &Claimed,
+    reader: R,
+    size: u64,
+) -> io::Result<Result<MediaType, NotAReturn>> {
+    if document.feed.platform() == "fast" { content::judge(reader, size) } else { content::judge_answer(reader, size) }
 }
 
 /// Renames a checked body to the name that tells what it is: from here on a crash loses nothing.
@@ -235,7 +244,7 @@ pub(super) async fn accept(root: Arc<PathBuf>, document: Claimed, path: PathBuf)
         let path = path.clone();
         move || {
             let (size, sha256) = measure(&path)?;
-            let media_type = match content::judge(BufReader::new(File::open(&path)?), size)? {
+            let media_type = match judge(&document, BufReader::new(File::open(&path)?), size)? {
                 Ok(media_type) => media_type,
                 Err(reason) => reason.media_type(),
             };

@@ -382,7 +382,7 @@ async fn refuse(c: &mut SqliteConnection, refusal: &Refusal) -> Result<(), sqlx:
     Ok(())
 }
 
-fn claimed(row: &SqliteRow) -> Option<Claimed> {
+pub(super) fn claimed(row: &SqliteRow) -> Option<Claimed> {
     Some(Claimed {
         id: row.get(0),
         feed: row.get::<&str, _>(1).parse().ok()?,

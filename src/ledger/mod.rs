@@ -17,9 +17,11 @@ mod open;
 mod polls;
 mod register;
 mod requests;
+mod subjects;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod versions;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -41,7 +43,9 @@ pub use listing::Recorded;
 pub use polls::{ClaimTerms, HealthChange, Outcome, PollEnd};
 pub use register::{Conflict, FeedIdentity, Registration};
 pub use requests::{Request, RequestState};
+pub use subjects::{DueSubject, Enrolment, SubjectAnswer, Validators};
 pub use tokens::{KeptToken, Moment, TokenRow, TokenTrouble};
+pub use versions::{NewVersion, Version};
 
 /// The ledger's file name in the state directory.
 pub const FILE: &str = "ledger.sqlite";
