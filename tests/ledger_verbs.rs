@@ -51,6 +51,7 @@ impl Shelf {
             refused_entries: 0,
             resume_at: None,
             not_before: None,
+            next: None,
         };
         self.ledger.finish_poll(end).await.unwrap()
     }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use super::api_shape::passes_luhn;
+use super::apis::EntrepriseAccount;
 use super::finding::{Fault, Finding, Place, Weight, quoted};
 use super::fragment::Entry;
 use super::settings::{FastAccount, Settings, UnusableAccount};
@@ -46,6 +48,15 @@ pub(super) fn judge_clients<A: DeserializeOwned>(
     sort(entries)
 }
 
+/// The same for the accounts of API Entreprise: several may use one token, for other purposes.
+pub(super) fn judge_entreprise(
+    entries: &[&Entry],
+    findings: &mut Vec<Finding>,
+) -> (Vec<EntrepriseAccount>, Vec<UnusableAccount>) {
+    duplicate_names("account", entries, findings);
+    sort(entries)
+}
+
 fn sort<A: DeserializeOwned>(entries: &[&Entry]) -> (Vec<A>, Vec<UnusableAccount>) {
     let (mut usable, mut unusable) = (Vec::new(), Vec::new());
     for entry in entries {
@@ -58,12 +69,13 @@ fn sort<A: DeserializeOwned>(entries: &[&Entry]) -> (Vec<A>, Vec<UnusableAccount
 }
 
 /// Says so if nothing will be done, `main` being the main file and `entries` the accounts of all platforms.
-pub(super) fn none(main: &Path, entries: &[Entry], settings: &Settings) -> Option<Finding> {
+pub(super) fn none(main: &Path, entries: &[&Entry], settings: &Settings) -> Option<Finding> {
     let place = |entry: &Entry| Place { key: entry.list.clone(), ..entry.place.clone() };
     let fast = settings.fast.as_ref().map(|fast| fast.accounts.as_slice()).unwrap_or_default();
     let clients = settings.douane.as_ref().map_or(0, |douane| douane.accounts.len())
-        + settings.piste.as_ref().map_or(0, |piste| piste.accounts.len());
-    match entries.first() {
+        + settings.piste.as_ref().map_or(0, |piste| piste.accounts.len())
+        + settings.entreprise.as_ref().map_or(0, |entreprise| entreprise.accounts.len());
+    match entries.first().copied() {
         None => {
             let place = Place { file: Some(main.to_owned()), line: None, key: "fast.accounts".to_owned() };
             let remedy = "add [[fast.accounts]] with name, siren and certificate, here or in a file of conf.d";
@@ -131,23 +143,5 @@ fn duplicate_feeds(entries: &[&Entry], findings: &mut Vec<Finding>) {
             let remedy = "remove one of the accounts, or share the feeds between them";
             findings.push(Fault::new(what, remedy).at(Weight::Error, entry.place_of("siren")));
         }
-    }
-}
-
-/// Whether the last digit is the check digit of the others.
-fn passes_luhn(siren: &str) -> bool {
-    let double = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
-    let digits = siren.chars().rev().filter_map(|c| c.to_digit(10)).enumerate();
-    digits.map(|(index, digit)| if index % 2 == 1 { double(digit) } else { digit }).sum::<u32>() % 10 == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_check_digit_of_a_siren_is_luhn_s() {
-        assert!(passes_luhn("552032534") && passes_luhn("732829320"));
-        assert!(!passes_luhn("552032543") && !passes_luhn("123456789"));
     }
 }

@@ -1,13 +1,15 @@
 //! From what the sources say to settings.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::address::{self, Platform};
+use super::apis::{DouaneEnvironment, PisteEnvironment};
 use super::finding::{Fault, Finding, Place, Weight};
 use super::fragment::{Entry, Fragment, Leaf};
 use super::layers::{self, Layers};
-use super::settings::{DouaneEnvironment, Fast, Http, PisteEnvironment, Settings};
-use super::{accounts, rules, targets};
+use super::settings::{Fast, Http, Settings};
+use super::{accounts, feeds, rules, targets};
 
 /// Where PISTE gives tokens for production, and, by its guide, for the sandbox as well.
 pub const PISTE_TOKEN_URL: &str = "https://oauth.piste.gouv.fr/api/oauth/token";
@@ -40,7 +42,8 @@ pub(super) fn assemble(
     judge_accounts(&mut settings, &layers, &entries, findings);
     // Where a file could not be read, the account that seems to lack may be in it.
     if whole {
-        findings.extend(accounts::none(main, &entries, &settings));
+        let accounts: Vec<&Entry> = entries.iter().filter(|entry| entry.list.ends_with(".accounts")).collect();
+        findings.extend(accounts::none(main, &accounts, &settings));
     }
     settings.delivery.targets = targets::judge(wanted, &settings, findings);
     rules::judge(&settings, &layers, findings);
@@ -70,6 +73,8 @@ fn judge_accounts(settings: &mut Settings, layers: &Layers, entries: &[Entry], f
         fill_in(&mut douane.token_url, format!("{token}/oauth2/token"));
         fill_in(&mut douane.api_url, api.to_owned());
         (douane.accounts, douane.unusable) = accounts::judge_clients(&of("douane.accounts"), "username", findings);
+        let terms = terms(&of("douane.accounts"), rules::HALF_HOUR, &[&douane.token_url, &douane.api_url]);
+        (douane.resources, douane.unusable_resources) = feeds::resources(&of("douane.resources"), &terms, findings);
     }
     if let Some(piste) = &mut settings.piste {
         let (token, api) = match piste.environment {
@@ -79,7 +84,23 @@ fn judge_accounts(settings: &mut Settings, layers: &Layers, entries: &[Entry], f
         fill_in(&mut piste.token_url, token.to_owned());
         fill_in(&mut piste.api_url, api.to_owned());
         (piste.accounts, piste.unusable) = accounts::judge_clients(&of("piste.accounts"), "client_id", findings);
+        let terms = terms(&of("piste.accounts"), rules::HALF_HOUR, &[&piste.token_url, &piste.api_url]);
+        (piste.resources, piste.unusable_resources) = feeds::resources(&of("piste.resources"), &terms, findings);
     }
+    if let Some(entreprise) = &mut settings.entreprise {
+        let of_accounts = of("entreprise.accounts");
+        (entreprise.accounts, entreprise.unusable) = accounts::judge_entreprise(&of_accounts, findings);
+        let terms = terms(&of_accounts, rules::HOUR, &[&entreprise.base_url]);
+        let of_watches = of("entreprise.watches");
+        (entreprise.watches, entreprise.unusable_watches) = feeds::watches(&of_watches, &terms, findings);
+    }
+}
+
+/// What the resources of a platform are judged by: `accounts`, those at fault among them (what hangs on one of these hangs
+/// on that fault alone), and the `floor`, unless it is on this machine.
+fn terms<'a>(accounts: &[&'a Entry], floor: Duration, addresses: &[&str]) -> feeds::Terms<'a> {
+    let accounts = accounts.iter().filter_map(|entry| entry.text("name")).collect();
+    feeds::Terms { accounts, floor: (!rules::on_this_machine(addresses)).then_some(floor) }
 }
 
 fn fill_in(address: &mut String, usual: String) {

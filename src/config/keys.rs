@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::api_shape;
 use super::finding::Weight;
 use super::shape::Shape::{self, *};
 
@@ -46,7 +47,7 @@ pub(super) struct List {
 }
 
 /// The sections of versions to come.
-pub(super) const LATER: [&str; 3] = ["entreprise", "admin", "alerts"];
+pub(super) const LATER: [&str; 2] = ["admin", "alerts"];
 
 /// The sections, in the order people read them.
 pub(super) const SECTIONS: &[Section] = &[
@@ -82,12 +83,29 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "douane",
         keys: DOUANE,
-        lists: &[List { name: "accounts", keys: DOUANE_ACCOUNT, weight: Weight::Problem }],
+        lists: &[
+            List { name: "accounts", keys: DOUANE_ACCOUNT, weight: Weight::Problem },
+            List { name: "resources", keys: RESOURCE, weight: Weight::Problem },
+        ],
     },
     Section {
         name: "piste",
         keys: PISTE,
-        lists: &[List { name: "accounts", keys: PISTE_ACCOUNT, weight: Weight::Problem }],
+        lists: &[
+            List { name: "accounts", keys: PISTE_ACCOUNT, weight: Weight::Problem },
+            List { name: "resources", keys: RESOURCE, weight: Weight::Problem },
+        ],
+    },
+    Section {
+        name: "entreprise",
+        keys: &[
+            key("base_url", Address, Absent::Default("https://entreprise.api.gouv.fr")),
+            key("share", Percent, Absent::Default("80%")),
+        ],
+        lists: &[
+            List { name: "accounts", keys: ENTREPRISE_ACCOUNT, weight: Weight::Problem },
+            List { name: "watches", keys: WATCH, weight: Weight::Problem },
+        ],
     },
     Section { name: "token", keys: &[key("socket", Path, Absent::Unset)], lists: &[] },
     Section { name: "archive", keys: &[key("keep", Span(ZERO, YEARS), Absent::Default("90d"))], lists: &[] },
@@ -142,7 +160,6 @@ const DOUANE: &[Key] = &[
     key("token_url", Endpoint, Absent::Unset),
     key("api_url", Address, Absent::Unset),
     key("margin", Span(ZERO, minutes(60)), Absent::Default("10s")),
-    key("resources", Later, Absent::Unset),
 ];
 
 const DOUANE_ACCOUNT: &[Key] = &[
@@ -156,13 +173,45 @@ const PISTE: &[Key] = &[
     key("token_url", Endpoint, Absent::Unset),
     key("api_url", Address, Absent::Unset),
     key("margin", Span(ZERO, minutes(60)), Absent::Default("10s")),
-    key("resources", Later, Absent::Unset),
 ];
 
 const PISTE_ACCOUNT: &[Key] = &[
     key("name", Name, Absent::Required),
     key("client_id", Identifier, Absent::Required),
     key("client_secret", Secret, Absent::Required),
+];
+
+const RESOURCE: &[Key] = &[
+    key("name", Name, Absent::Required),
+    key("account", Name, Absent::Required),
+    key("path", ApiPath(&[]), Absent::Required),
+    key("every", Span(ZERO, YEARS), Absent::Default("30m")),
+    key("items", Items, Absent::Unset),
+    key("ignore", Pointers, Absent::Default("")),
+];
+
+const ENTREPRISE_ACCOUNT: &[Key] = &[
+    key("name", Name, Absent::Required),
+    key("token", Secret, Absent::Required),
+    key("context", Identifier, Absent::Required),
+    key("recipient", Siret, Absent::Required),
+    key("object", Object, Absent::Required),
+];
+
+const WATCH: &[Key] = &[
+    key("name", Name, Absent::Required),
+    key("account", Name, Absent::Required),
+    key("path", ApiPath(&api_shape::PLACEHOLDERS), Absent::Required),
+    key("group", Word { now: &["json", "document"], later: &[] }, Absent::Default("json")),
+    key("subjects", Subjects, Absent::Required),
+    key("every", Span(ZERO, YEARS), Absent::Default("7d")),
+    key("hours", Hours, Absent::Unset),
+    key("pace", Word { now: &["spread", "fast"], later: &[] }, Absent::Default("spread")),
+    key("object", Object, Absent::Unset),
+    key("limit", Rate, Absent::Unset),
+    key("timeout", Span(Duration::from_millis(100), minutes(10)), Absent::Unset),
+    key("query", Query, Absent::Default("")),
+    key("ignore", Pointers, Absent::Default("/meta,/links")),
 ];
 
 const TARGET: &[Key] = &[

@@ -7,7 +7,10 @@
 
 mod accounts;
 mod address;
+mod api_shape;
+mod apis;
 mod assemble;
+mod feeds;
 mod finding;
 mod fragment;
 mod keys;
@@ -25,6 +28,7 @@ mod unknown;
 use std::path::{Path, PathBuf};
 
 pub use address::Platform as Address;
+pub use apis::*;
 pub use assemble::{PISTE_SANDBOX_TOKEN_URL, PISTE_TOKEN_URL};
 pub use finding::{Finding, Place, Weight};
 pub use pattern::{NotAPattern, Patterns};

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::address::Platform;
 use super::finding::{Fault, Finding, Weight};
 use super::layers::Layers;
 use super::noun::{span, window};
@@ -13,25 +14,49 @@ use crate::schedule::{Calendar, NoTimeLeft};
 /// The daily stop of FAST-Parapheur in minutes of the day: 04:05–04:15 (guide v3.4, §1.2).
 const DAILY_STOP: (u16, u16) = (245, 255);
 
+/// Nothing of FAST, Douane or PISTE is asked more often.
+pub(super) const HALF_HOUR: Duration = minutes(30);
+/// Nothing of API Entreprise is: its answers are cached for as long.
+pub(super) const HOUR: Duration = minutes(60);
+
 /// Judges `settings` by the rules of the platforms that have an account.
 pub(super) fn judge(settings: &Settings, layers: &Layers, findings: &mut Vec<Finding>) {
-    let Some(fast) = &settings.fast else { return };
     let mut say = |path: &str, fault: Option<Fault>| {
         findings.extend(fault.map(|fault| fault.at(Weight::Error, layers.place(path))));
     };
     let schedule = &settings.schedule;
-    say("fast.maintenance", Calendar::new(&fast.maintenance, fast.guard, schedule.avoid_hour).err().map(no_time_left));
-    if fast.loopback || (fast.accounts.is_empty() && fast.unusable.is_empty()) {
-        return;
+    if let Some(fast) = &settings.fast {
+        let calendar = Calendar::new(&fast.maintenance, fast.guard, schedule.avoid_hour);
+        say("fast.maintenance", calendar.err().map(no_time_left));
     }
-    let day = Duration::from_secs(86_400);
-    say("schedule.interval", between(schedule.interval, minutes(30), day));
-    // A floor that the interval breaks is not told a second time of the jitter.
-    say("schedule.jitter", between(schedule.jitter, minutes(1), schedule.interval.clamp(minutes(30), day)));
-    say("schedule.avoid_hour", between(schedule.avoid_hour, minutes(1), minutes(29)));
-    say("fast.guard", between(fast.guard, Duration::from_secs(30), minutes(60)));
-    let covered = window::cover(&fast.maintenance, DAILY_STOP);
-    say("fast.maintenance", (!covered).then(not_covered));
+    let strict =
+        settings.fast.as_ref().filter(|fast| !fast.loopback && !(fast.accounts.is_empty() && fast.unusable.is_empty()));
+    if strict.is_some() || gateways_are_elsewhere(settings) {
+        let day = Duration::from_secs(86_400);
+        say("schedule.interval", between(schedule.interval, HALF_HOUR, day));
+        // A floor that the interval breaks is not told a second time of the jitter.
+        say("schedule.jitter", between(schedule.jitter, minutes(1), schedule.interval.clamp(HALF_HOUR, day)));
+        say("schedule.avoid_hour", between(schedule.avoid_hour, minutes(1), minutes(29)));
+    }
+    if let Some(fast) = strict {
+        say("fast.guard", between(fast.guard, Duration::from_secs(30), minutes(60)));
+        let covered = window::cover(&fast.maintenance, DAILY_STOP);
+        say("fast.maintenance", (!covered).then(not_covered));
+    }
+}
+
+/// Whether all `addresses` are on this machine; one that cannot be read is judged elsewhere.
+pub(super) fn on_this_machine(addresses: &[&str]) -> bool {
+    addresses.iter().all(|address| Platform::parse(address).is_ok_and(|platform| platform.loopback))
+}
+
+/// Whether a platform with an HTTP API has an account and is not on this machine.
+fn gateways_are_elsewhere(settings: &Settings) -> bool {
+    let Settings { douane, piste, entreprise, .. } = settings;
+    let douane = douane.iter().filter(|it| !it.accounts.is_empty()).flat_map(|it| [&it.token_url, &it.api_url]);
+    let piste = piste.iter().filter(|it| !it.accounts.is_empty()).flat_map(|it| [&it.token_url, &it.api_url]);
+    let entreprise = entreprise.iter().filter(|it| !it.accounts.is_empty()).map(|it| &it.base_url);
+    douane.chain(piste).chain(entreprise).any(|address| !on_this_machine(&[address]))
 }
 
 fn between(value: Duration, least: Duration, most: Duration) -> Option<Fault> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::apis::{Douane, Entreprise, Piste};
 use super::noun::{file_mode, size, span};
 use super::pattern::Patterns;
 use super::secret::SecretRef;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub douane: Option<Douane>,
     /// `[piste]`, where that platform is used.
     pub piste: Option<Piste>,
+    /// `[entreprise]`, where that platform is used.
+    pub entreprise: Option<Entreprise>,
     /// `[token]`.
     #[serde(default)]
     pub token: TokenService,
@@ -166,92 +169,6 @@ pub enum FirstPoll {
     Collect,
     /// They are recorded as skipped: a register kept elsewhere has them.
     Skip,
-}
-
-/// The APIs of French customs and their accounts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Douane {
-    /// Which of the two independent installations.
-    pub environment: DouaneEnvironment,
-    /// Where tokens are asked for.
-    #[serde(default)]
-    pub token_url: String,
-    /// Where the APIs are, without a slash at the end.
-    #[serde(default)]
-    pub api_url: String,
-    /// A token is renewed this long before it expires at the earliest; at most a tenth of its life.
-    #[serde(with = "span")]
-    pub margin: Duration,
-    /// The accounts whose tables are well-formed, in the order of the files.
-    #[serde(default)]
-    pub accounts: Vec<DouaneAccount>,
-    /// The accounts that cannot work for a fault in their own table.
-    #[serde(skip)]
-    pub unusable: Vec<UnusableAccount>,
-}
-
-/// The installations of the customs' APIs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DouaneEnvironment {
-    /// The real one.
-    Production,
-    /// The one to train with.
-    Formation,
-}
-
-/// An API account of the customs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DouaneAccount {
-    /// The account's own name, e.g. `siege`; unique on the platform.
-    pub name: String,
-    /// What the customs call it.
-    pub username: String,
-    /// Where its password is.
-    pub password: SecretRef,
-}
-
-/// PISTE, the AIFE's gateway of APIs, and its applications.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Piste {
-    /// Which of the two independent installations.
-    pub environment: PisteEnvironment,
-    /// Where tokens are asked for.
-    #[serde(default)]
-    pub token_url: String,
-    /// Where the APIs are, without a slash at the end.
-    #[serde(default)]
-    pub api_url: String,
-    /// A token is renewed this long before it expires at the earliest; at most a tenth of its life.
-    #[serde(with = "span")]
-    pub margin: Duration,
-    /// The applications whose tables are well-formed, in the order of the files.
-    #[serde(default)]
-    pub accounts: Vec<PisteAccount>,
-    /// The applications that cannot work for a fault in their own table.
-    #[serde(skip)]
-    pub unusable: Vec<UnusableAccount>,
-}
-
-/// The installations of PISTE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PisteEnvironment {
-    /// The real one.
-    Production,
-    /// The one to try things in.
-    Sandbox,
-}
-
-/// An application of PISTE.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PisteAccount {
-    /// The account's own name, e.g. `sne`; unique on the platform.
-    pub name: String,
-    /// The application's public name.
-    pub client_id: String,
-    /// Where its secret is.
-    pub client_secret: SecretRef,
 }
 
 /// How other programs of the machine are given tokens.

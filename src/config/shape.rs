@@ -6,8 +6,9 @@ use std::time::Duration;
 use toml::Value;
 
 use super::address::{self, Platform};
+use super::api_shape;
 use super::finding::{Fault, quoted};
-use super::noun::{file_mode, size, span, window};
+use super::noun::{file_mode, percent, rate, size, span, window};
 use super::pattern::Patterns;
 use crate::feed::is_name;
 
@@ -44,6 +45,26 @@ pub(super) enum Shape {
     Size(u64),
     /// A list of daily windows.
     Windows,
+    /// A daily span of Paris time.
+    Hours,
+    /// A path below an API's address, with one of these placeholders.
+    ApiPath(&'static [&'static str]),
+    /// How the items of a list are fetched.
+    Items,
+    /// A list of JSON pointers.
+    Pointers,
+    /// A share in percent.
+    Percent,
+    /// Calls a minute.
+    Rate,
+    /// Fourteen digits.
+    Siret,
+    /// What a call is for.
+    Object,
+    /// Whom a watch asks about.
+    Subjects,
+    /// A table of texts.
+    Query,
     /// A list of hosts.
     Hosts,
     /// A list of patterns of feed names, not empty.
@@ -72,9 +93,10 @@ impl Shape {
         match self {
             Self::Whole(..) => text.parse().map_or_else(|_| as_text(), Value::Integer),
             Self::Flag => text.parse().map_or_else(|_| as_text(), Value::Boolean),
-            Self::Words(_) | Self::Windows | Self::Hosts | Self::Patterns => {
+            Self::Words(_) | Self::Windows | Self::Hosts | Self::Patterns | Self::Pointers => {
                 Value::Array(words().map(|word| Value::String(word.to_owned())).collect())
             }
+            Self::Query => Value::Table(toml::Table::new()),
             _ => as_text(),
         }
     }
@@ -99,6 +121,16 @@ impl Shape {
                 if size < *from { Err("is too small") } else { Ok(size::show(size)) }
             }),
             Self::Windows => list(value, window::parse),
+            Self::Hours => text(value, window::parse),
+            Self::ApiPath(placeholders) => text(value, |text| api_shape::api_path(text, placeholders)),
+            Self::Items => api_shape::items(value),
+            Self::Pointers => list(value, api_shape::pointer),
+            Self::Percent => text(value, |text| percent::parse(text).map(percent::show)),
+            Self::Rate => text(value, |text| rate::parse(text).map(rate::show)),
+            Self::Siret => text(value, api_shape::siret),
+            Self::Object => text(value, api_shape::object),
+            Self::Subjects => api_shape::subjects(value, folder),
+            Self::Query => api_shape::query(value),
             Self::Hosts => list(value, |text| keep(text, is_host(text), "is not a host")),
             Self::Patterns => filled(list(value, |text| {
                 let known = Patterns::parse(vec![text.to_owned()]).is_ok();
@@ -129,6 +161,21 @@ impl Shape {
             }
             Self::Size(from) => format!("{}, at least {}", size::EXAMPLES, size::show(*from)),
             Self::Windows => format!("{} (Paris time) for each", window::EXAMPLES),
+            Self::Hours => format!("{} (Paris time), or \"00:00-24:00\" for always", window::EXAMPLES),
+            Self::ApiPath([]) => {
+                "write the path as the API's documentation has it, such as \"/example/api\"".to_owned()
+            }
+            Self::ApiPath(placeholders) => {
+                format!("write the path as the API's documentation has it, with {} in it", placeholders.join(" or "))
+            }
+            Self::Items => "write { id = \"/id\", path = \"/example/api/{id}\" }".to_owned(),
+            Self::Pointers => "write a list of JSON pointers, such as [\"/meta\", \"/links\"]".to_owned(),
+            Self::Percent => percent::EXAMPLES.to_owned(),
+            Self::Rate => rate::EXAMPLES.to_owned(),
+            Self::Siret => "write the fourteen digits of whom the answers are for, in quotes".to_owned(),
+            Self::Object => "write why the data are asked for, in under fifty characters".to_owned(),
+            Self::Subjects => "write { file = \"…\" }, or a list such as [\"552032534\"]".to_owned(),
+            Self::Query => "write { name = \"value\" }".to_owned(),
             Self::Hosts => "write a list of hosts, such as [\"intranet.example.fr\", \"10.0.0.0/8\"]".to_owned(),
             Self::Patterns => {
                 "write a list of feeds, accounts or globs, such as [\"fast/mairie\", \"fast/*\"]".to_owned()
@@ -187,7 +234,7 @@ fn plain(text: &str) -> Result<String, &'static str> {
     keep(text, !text.chars().any(char::is_control), "holds characters that cannot be shown on one line")
 }
 
-fn path(text: &str, folder: &Path) -> Result<String, &'static str> {
+pub(super) fn path(text: &str, folder: &Path) -> Result<String, &'static str> {
     if text.is_empty() || text.contains('\0') {
         return Err("is not a path");
     }
@@ -265,7 +312,7 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-fn type_name(value: &Value) -> &'static str {
+pub(super) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::String(_) => "a text",
         Value::Integer(_) => "a number",

@@ -43,7 +43,7 @@ pub use listing::Recorded;
 pub use polls::{ClaimTerms, HealthChange, Outcome, PollEnd};
 pub use register::{Conflict, FeedIdentity, Registration};
 pub use requests::{Request, RequestState};
-pub use subjects::{DueSubject, Enrolment, SubjectAnswer, Validators};
+pub use subjects::{DueSubject, Enrolment, KnownSubject, SubjectAnswer, Validators};
 pub use tokens::{KeptToken, Moment, TokenRow, TokenTrouble};
 pub use versions::{NewVersion, Version};
 

@@ -75,6 +75,8 @@ pub struct PollEnd {
     pub resume_at: Option<Timestamp>,
     /// The platform asked not to be called before.
     pub not_before: Option<Timestamp>,
+    /// When the feed is due next, where the pass itself has found that out.
+    pub next: Option<Timestamp>,
 }
 
 /// What a poll's end changed in the feed's health.
@@ -294,7 +296,7 @@ async fn finish(c: &mut SqliteConnection, end: &PollEnd) -> Result<HealthChange,
     sqlx::query(
         "UPDATE feeds SET claimed_by = NULL, claimed_until = NULL, last_outcome = $1, last_error = $2,
              resume_at = coalesce($3, resume_at), not_before = coalesce($4, not_before),
-             next_poll_at = CASE WHEN $4 > next_poll_at THEN $4 ELSE next_poll_at END
+             next_poll_at = CASE WHEN $4 > coalesce($6, next_poll_at) THEN $4 ELSE coalesce($6, next_poll_at) END
          WHERE feed = $5",
     )
     .bind(end.outcome.as_str())
@@ -302,6 +304,7 @@ async fn finish(c: &mut SqliteConnection, end: &PollEnd) -> Result<HealthChange,
     .bind(end.resume_at.map(stamp))
     .bind(end.not_before.map(stamp))
     .bind(end.feed.as_str())
+    .bind(end.next.map(stamp))
     .execute(&mut *c)
     .await?;
     if end.outcome == Outcome::Interrupted {

@@ -12,6 +12,17 @@ use crate::feed::FeedName;
 /// Subjects written by one statement.
 const CHUNK: usize = 500;
 
+/// A subject as the ledger has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownSubject {
+    /// Whether the configuration names it.
+    pub configured: bool,
+    /// When it is due.
+    pub next_at: Option<Timestamp>,
+    /// Calls in a row that brought no answer to record.
+    pub setbacks: u32,
+}
+
 /// A subject that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueSubject {
@@ -57,20 +68,22 @@ pub struct Enrolment {
 }
 
 impl Ledger {
-    /// All subjects of `feed` that the ledger has: when each is due, if it is configured.
+    /// All subjects of `feed` that the ledger has.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn subjects(&self, feed: &FeedName) -> Result<HashMap<String, Option<Timestamp>>, LedgerError> {
-        let rows = sqlx::query("SELECT subject, configured, next_at FROM subjects WHERE feed = $1")
+    pub async fn subjects(&self, feed: &FeedName) -> Result<HashMap<String, KnownSubject>, LedgerError> {
+        let rows = sqlx::query("SELECT subject, configured, next_at, setbacks FROM subjects WHERE feed = $1")
             .bind(feed.as_str())
             .fetch_all(&self.readers)
             .await
             .map_err(|error| self.error(error))?;
-        let due = |row: &sqlx::sqlite::SqliteRow| {
-            time(row.get::<Option<&str>, _>(2)).filter(|_| row.get::<bool, _>(1))
+        let known = |row: &sqlx::sqlite::SqliteRow| KnownSubject {
+            configured: row.get(1),
+            next_at: time(row.get::<Option<&str>, _>(2)),
+            setbacks: row.get(3),
         };
-        Ok(rows.iter().map(|row| (row.get(0), due(row))).collect())
+        Ok(rows.iter().map(|row| (row.get(0), known(row))).collect())
     }
 
     /// Brings the subjects of `feed` in line with the configuration.

@@ -196,7 +196,8 @@ impl Poller {
         let now = self.clock.now();
         let recorded = self.ledger.record_listing(&feed.name, &listing.ids, skip, now).await?;
         let verdict = pass::documents(self, feed, claim, way).await?;
-        let seen = Seen { listed: Some(listing.ids.len()), held: recorded.held, refused: listing.refused.len() };
+        let seen =
+            Seen { listed: Some(listing.ids.len()), held: recorded.held, refused: listing.refused.len(), next: None };
         self.end(feed, claim, verdict, seen).await
     }
 
@@ -284,6 +285,7 @@ impl Poller {
             refused_entries: count(seen.refused),
             resume_at: (remainder == Remainder::Disk).then(|| now + DISK_PAUSE),
             not_before,
+            next: seen.next,
         };
         let change = self.ledger.finish_poll(end).await?;
         tell(feed, &summary, claim.began.elapsed(), change);
@@ -300,6 +302,8 @@ struct Seen {
     held: u64,
     /// Entries that are no ids.
     refused: usize,
+    /// When the feed is due next, where the pass has found that out.
+    next: Option<Timestamp>,
 }
 
 /// Documents left behind by a pass.

@@ -10,6 +10,7 @@
 mod cadence;
 mod calendar;
 mod draw;
+mod hours;
 mod last_listing;
 mod millis;
 mod paris;
@@ -19,6 +20,7 @@ mod window;
 pub use cadence::Cadence;
 pub use calendar::{Calendar, NoTimeLeft};
 pub use draw::Seed;
+pub use hours::Hours;
 pub use last_listing::LastListing;
 pub use paris::paris;
 pub use plan::Plan;

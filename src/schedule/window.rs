@@ -78,6 +78,16 @@ impl Window {
         }
     }
 
+    /// All of every day.
+    pub(super) const fn whole_day() -> Self {
+        Self { start: 0, end: MINUTES_PER_DAY }
+    }
+
+    /// How many minutes of a usual day lie inside.
+    pub(super) const fn minutes(self) -> u16 {
+        if self.start < self.end { self.end - self.start } else { self.end + MINUTES_PER_DAY - self.start }
+    }
+
     /// The window in milliseconds of a civil day, whose end lies in the next one where it crosses midnight.
     pub(super) fn of_day(self) -> Stretch {
         let start = i64::from(self.start) * MINUTE;

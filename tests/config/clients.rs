@@ -12,7 +12,7 @@ fn such_accounts_alone_make_a_configuration() {
     for text in [DOUANE, PISTE] {
         Setup::new(text).settings();
     }
-    let setup = Setup::new(&format!("[schedule]\ninterval = \"1s\"\n{DOUANE}{PISTE}"));
+    let setup = Setup::new(&format!("{DOUANE}{PISTE}"));
     let settings = setup.settings();
     let (douane, piste) = (settings.douane.unwrap(), settings.piste.unwrap());
     assert_eq!(douane.token_url, "https://connexion-api.douane.gouv.fr/oauth2/token");
@@ -85,7 +85,6 @@ fn global_faults_are_errors_with_their_place() {
         ("douane", "margin = \"2h\"", "\"2h\" is too long", "1h"),
         ("token", "socket = 1", "1 is a number", "path"),
         ("token", "sockets = \"x\"", "unknown key", "`socket`"),
-        ("douane", "resources = [{ name = \"x\" }]", "not yet supported by this version", "remove it"),
     ] {
         let setup = Setup::new(&format!("[{section}]\n{line}\n{DOUANE}"));
         let key = format!("vaguemestre.toml:2: {section}.{}: ", line.split(' ').next().unwrap());

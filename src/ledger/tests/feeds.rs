@@ -23,6 +23,7 @@ impl Desk {
             still_listed: 0,
             refused_entries: 0,
             resume_at: None,
+            next: None,
             not_before: Some(until),
         };
         desk.ledger.finish_poll(end).await.unwrap();
