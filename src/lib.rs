@@ -7,7 +7,7 @@
 //! 2. [`schedule`] says when a platform may be asked; [`clock`] is the only place that reads a clock.
 //! 3. [`daemon`] waits, and starts a [`poll`] for each feed that is due.
 //! 4. [`token`] holds the tokens of accounts that work by OAuth, for this process and for others of the machine.
-//! 5. [`connector`] lists and fetches over [`http`]; [`content`] says what the bytes are.
+//! 5. [`connector`] lists and fetches over [`http`], within [`quota`]; [`content`] says what the bytes are.
 //! 6. [`intake`] turns bytes into a fact: kept in the [`archive`], recorded in the [`ledger`].
 //! 7. [`delivery`] hands the document over; [`status`] tells people how all this is going.
 //!
@@ -29,6 +29,7 @@ pub mod intake;
 pub mod ledger;
 pub mod log;
 pub mod poll;
+pub mod quota;
 pub mod schedule;
 #[cfg(feature = "simulator")]
 pub mod simulator;

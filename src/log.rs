@@ -38,6 +38,14 @@ pub mod event {
     pub const DELIVERY_FAILED: &str = "delivery.failed";
     /// Work waits for a window to end.
     pub const WINDOW_WAITING: &str = "window.waiting";
+    /// Calls wait for a quota.
+    pub const QUOTA_WAITING: &str = "quota.waiting";
+    /// The platform no longer answers this machine: a ban is assumed.
+    pub const BAN_SUSPECTED: &str = "ban.suspected";
+    /// It answers again, or an operator knows better.
+    pub const BAN_LIFTED: &str = "ban.lifted";
+    /// An account's token (JWT) has few days left.
+    pub const TOKEN_EXPIRING: &str = "token.expiring";
     /// A certificate has few days left.
     pub const CERTIFICATE_EXPIRING: &str = "certificate.expiring";
     /// Free space is below the reserve, or the disk fails.

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod actions;
+mod calls;
 mod catalogue;
 mod deliveries;
 mod documents;
@@ -15,6 +16,7 @@ mod feeds;
 mod listing;
 mod open;
 mod polls;
+mod quotas;
 mod register;
 mod requests;
 mod subjects;
@@ -34,6 +36,7 @@ use sqlx::sqlite::SqliteConnection;
 
 pub use accounts::{AccountRow, CertificateFacts};
 pub use actions::Action;
+pub use calls::NewCall;
 pub use catalogue::{DocumentRow, FeedRow, Filter, StateCount};
 pub use deliveries::{Backlog, Pending, Settled};
 pub use documents::{Claimed, Condition, Cursor, Kept, Open, Refusal};
@@ -41,6 +44,7 @@ pub use error::LedgerError;
 pub use feeds::Due;
 pub use listing::Recorded;
 pub use polls::{ClaimTerms, HealthChange, Outcome, PollEnd};
+pub use quotas::QuotaRow;
 pub use register::{Conflict, FeedIdentity, Registration};
 pub use requests::{Request, RequestState};
 pub use subjects::{DueSubject, Enrolment, KnownSubject, SubjectAnswer, Validators};
