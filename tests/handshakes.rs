@@ -141,6 +141,7 @@ fn route(port: u16, proxy: Option<String>) -> Route {
         no_proxy: Vec::new(),
         timeout: Duration::from_secs(10),
         keep_alive: 1,
+        public_only: false,
     }
 }
 

@@ -131,6 +131,20 @@ pub enum Cause {
     Network,
     /// Our own settings cannot be used.
     Setup,
+    /// There is no token to call with; the detail says why.
+    Token {
+        /// What to do.
+        remedy: String,
+    },
+    /// An HTTP API keeps us out.
+    Api {
+        /// One stable word.
+        kind: &'static str,
+        /// What is so.
+        what: &'static str,
+        /// What to do.
+        remedy: String,
+    },
 }
 
 impl Cause {
@@ -153,6 +167,8 @@ impl Cause {
             Self::Proxy => "proxy",
             Self::Network => "network",
             Self::Setup => "setup",
+            Self::Token { .. } => "token",
+            Self::Api { kind, .. } => kind,
         }
     }
 
@@ -224,6 +240,7 @@ impl Cause {
                     .into()
             }
             Self::Setup => "correct the setting named; `vaguemestre check` shows it".into(),
+            Self::Token { remedy } | Self::Api { remedy, .. } => remedy.clone(),
         }
     }
 }
@@ -263,6 +280,8 @@ impl fmt::Display for Access {
             Cause::Proxy => "the proxy refuses".to_owned(),
             Cause::Network => "network down".to_owned(),
             Cause::Setup => "the account cannot be set up".to_owned(),
+            Cause::Token { .. } => "no token".to_owned(),
+            Cause::Api { what, .. } => (*what).to_owned(),
         };
         write!(f, "{what} ({}): {}", self.detail, self.cause.remedy())
     }

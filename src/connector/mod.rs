@@ -4,8 +4,12 @@
 //! a document request whose connection never opened. When to call, what to do with the bytes and what an error costs
 //! is the poll's affair.
 
+mod bearer;
+pub mod entreprise;
 pub mod error;
 pub mod fast;
+pub mod resource;
+mod words;
 
 use std::future::Future;
 

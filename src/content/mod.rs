@@ -4,6 +4,7 @@
 //! a JSON object or a part of itself: what is cut or answers in place of a document must not be kept as one.
 //! Bytes are only read, as a stream: however large or hostile they are, a judgement holds less than 4 MiB.
 
+pub mod difference;
 mod ending;
 mod platform_error;
 mod sniff;

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::apis;
+
 use crate::config::{Fast, Settings};
 use crate::feed::FeedName;
 use crate::http::verifier::{ServerVerifier, TrustError};
 use crate::ledger::{Conflict, FeedIdentity, Ledger, LedgerError};
 use crate::log::event;
+use crate::poll::watch::Desk;
 use crate::poll::{Account, Feed, Lane, Platform, Source};
 use crate::schedule::{Cadence, Calendar, NoTimeLeft};
 use crate::token::{self, Manager, Way};
@@ -26,6 +29,14 @@ pub enum AssemblyError {
     /// Windows that leave no time.
     #[error(transparent)]
     Time(#[from] NoTimeLeft),
+    /// The address of a platform.
+    #[error("{address} {fault}")]
+    Address {
+        /// As it is written.
+        address: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -37,6 +48,7 @@ impl AssemblyError {
     pub fn remedy(&self) -> String {
         match self {
             Self::Trust(error) => error.remedy(),
+            Self::Address { .. } => "correct it".to_owned(),
             Self::Time(_) => "correct [fast] maintenance and guard, [schedule] avoid_hour".to_owned(),
             Self::Ledger(error) => error.remedy().to_owned(),
         }
@@ -58,6 +70,7 @@ pub fn cadence(settings: &Settings, fast: &Fast) -> Result<Cadence, AssemblyErro
 /// When its authorities or its windows cannot be used.
 pub fn platform(settings: &Settings, fast: &Fast) -> Result<Platform, AssemblyError> {
     Ok(Platform {
+        name: "fast",
         base_url: fast.base_url.clone(),
         origin: fast.origin.clone(),
         loopback: fast.loopback,
@@ -73,8 +86,12 @@ pub fn platform(settings: &Settings, fast: &Fast) -> Result<Platform, AssemblyEr
 ///
 /// # Errors
 /// When this machine cannot fulfil the settings.
-pub(super) fn feeds(settings: &Settings) -> Result<Catalog, AssemblyError> {
+pub(super) fn feeds(settings: &Settings, desk: Option<&Arc<Desk>>) -> Result<Catalog, AssemblyError> {
     let mut catalog = Catalog::new();
+    apis::resources(settings, &mut catalog)?;
+    if let Some(desk) = desk {
+        apis::watches(settings, desk, &mut catalog)?;
+    }
     let Some(fast) = settings.fast.as_ref().filter(|fast| !fast.accounts.is_empty()) else { return Ok(catalog) };
     let cadence = Arc::new(cadence(settings, fast)?);
     let platform = Arc::new(platform(settings, fast)?);
@@ -123,6 +140,7 @@ pub(super) async fn register(
     let mut problems: Vec<(String, String)> =
         unusable.map(|account| (format!("fast/{}", account.name), account.problem.clone())).collect();
     problems.extend(token::unusable(settings));
+    problems.extend(apis::unusable(settings));
     for Conflict { feed, origin, siren } in registration.conflicts {
         let account = feed.account_name().to_owned();
         // All of it stays out: one feed under the wrong SIREN is a mistake in the account, not in the feed.

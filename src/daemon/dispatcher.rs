@@ -7,12 +7,14 @@ use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::{Id, JoinSet};
 
+use super::apis;
 use super::assemble::Catalog;
 use super::{House, Load, operate, reload, supervisor};
 use crate::clock::BootTime;
 use crate::feed::FeedName;
 use crate::ledger::{Due, LedgerError};
 use crate::log::event;
+use crate::poll::Source;
 use crate::schedule::{Cadence, LastListing, Seed};
 
 /// Polls that are running or wait for a connection, at most.
@@ -157,6 +159,10 @@ impl Dispatcher {
         let of = |due: &Due| plan.catalog.get(&due.feed).map(|feed| &feed.cadence);
         let mut late = self.house.ledger.out_of_time(now, *soonest).await?;
         late.retain(|due| {
+            // Watches are planned by their subjects.
+            if plan.catalog.get(&due.feed).is_some_and(|feed| matches!(feed.source, Source::Watch(..))) {
+                return false;
+            }
             let plausible = of(due).and_then(|cadence| latest.get(&address(cadence)));
             plausible.is_some_and(|plausible| due.planned <= now || due.planned > *plausible)
         });
@@ -168,6 +174,7 @@ impl Dispatcher {
             Some(async move { self.house.ledger.correct_listing(&due.feed, corrected.wall, &corrected.boot).await })
         });
         try_join_all(corrections).await?;
+        apis::enrol(&self.house, &plan.catalog).await?;
         let plans = late
             .into_iter()
             .filter_map(|due| {

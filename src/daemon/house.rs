@@ -5,13 +5,15 @@ use std::sync::{Arc, RwLock};
 
 use tokio::sync::{Semaphore, watch};
 
+use super::apis;
 use super::assemble::{self, Catalog};
 use super::couriers::Couriers;
 use crate::clock::{Clock, stamp};
-use crate::config::Settings;
+use crate::config::{Address, Settings};
 use crate::intake::{self, Intake, IntakeError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::log::event;
+use crate::poll::watch::Desk;
 use crate::poll::{Poller, Room};
 use crate::state::{Role, StateDirectory, StateError};
 use crate::token::service::Counter;
@@ -54,6 +56,8 @@ pub struct Plan {
     pub settings: Settings,
     /// The feeds.
     pub catalog: Catalog,
+    /// API Entreprise, where it is configured.
+    pub desk: Option<Arc<Desk>>,
 }
 
 /// One state directory at work.
@@ -97,7 +101,8 @@ impl House {
         let (stopping, stopped) = watch::channel(false);
         let tokens = Arc::new(Manager::new(ledger.clone(), Arc::clone(&clock), stopped.clone()));
         tokens.serve(token::accounts(&settings), assemble::way(&settings));
-        let feeds = assemble::feeds(&settings)?;
+        let desk = desk(&settings, &ledger, &clock, &stopped).await?;
+        let feeds = assemble::feeds(&settings, desk.as_ref())?;
         let catalog = assemble::register(&settings, feeds, &ledger, &tokens, now).await?;
         let targets = &settings.delivery.targets;
         ledger.retire_targets(targets.iter().map(|target| target.name.clone()).collect()).await?;
@@ -123,20 +128,37 @@ impl House {
             passes: AtomicU64::new(0),
             room: Room::new(Arc::clone(&root), settings.state.reserve),
             connections: Arc::new(Semaphore::new(settings.http.connections)),
+            tokens: Arc::clone(&tokens),
             stopping: stopped,
         };
+        // What had not arrived of a version is asked for anew.
+        ledger.drop_unkept_versions(None).await?;
         let couriers = Couriers::new(root, ledger.clone(), Arc::clone(&clock), waiting);
-        Ok(Self {
+        let house = Self {
             counter: tokio::sync::Mutex::new(Counter::new(Arc::clone(&tokens), Arc::clone(&clock))),
             state,
             ledger,
             clock,
             poller: Arc::new(poller),
             tokens,
-            plan: RwLock::new(Arc::new(Plan { settings, catalog })),
+            plan: RwLock::new(Arc::new(Plan { settings, catalog, desk })),
             couriers: tokio::sync::Mutex::new(couriers),
             stopping,
-        })
+        };
+        apis::enrol(&house, &house.plan().catalog).await?;
+        Ok(house)
+    }
+
+    /// The desk for `settings`: the present one, where that is still of the same platform.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub(super) async fn desk_for(&self, settings: &Settings) -> Result<Option<Arc<Desk>>, LedgerError> {
+        let origin = settings.entreprise.as_ref().and_then(|it| Address::parse(&it.base_url).ok());
+        match self.plan().desk.clone().filter(|desk| origin.is_some_and(|address| address.origin == desk.origin)) {
+            Some(desk) => Ok(Some(desk)),
+            None => desk(settings, &self.ledger, &self.clock, &self.poller.stopping).await,
+        }
     }
 
     /// What is wanted now.
@@ -163,6 +185,11 @@ impl House {
         self.couriers.lock().await.serve(targets);
         self.tokens.serve(token::accounts(&plan.settings), assemble::way(&plan.settings));
         self.counter.lock().await.serve(plan.settings.token.socket.as_deref()).await;
+        if let (Some(desk), Some(entreprise)) = (&plan.desk, &plan.settings.entreprise) {
+            desk.gate.share(entreprise.share);
+            desk.begin_anew();
+        }
+        apis::enrol(self, &plan.catalog).await?;
         *self.plan.write().unwrap_or_else(std::sync::PoisonError::into_inner) = plan;
         Ok(())
     }
@@ -197,4 +224,18 @@ impl House {
         self.couriers.lock().await.stop().await;
         self.ledger.close().await;
     }
+}
+
+async fn desk(
+    settings: &Settings,
+    ledger: &Ledger,
+    clock: &Arc<dyn Clock>,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Option<Arc<Desk>>, LedgerError> {
+    let Some(entreprise) = settings.entreprise.as_ref().filter(|it| !it.accounts.is_empty()) else { return Ok(None) };
+    let Ok(address) = Address::parse(&entreprise.base_url) else { return Ok(None) };
+    let witnesses = apis::witnesses(settings, entreprise);
+    let (ledger, clock, share) = (ledger.clone(), Arc::clone(clock), entreprise.share);
+    let desk = Desk::open(ledger, clock, &address.origin, share, witnesses, stopping.clone()).await?;
+    Ok(Some(Arc::new(desk)))
 }

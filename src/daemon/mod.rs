@@ -4,6 +4,7 @@
 //! There is no recovery mode: [`House::open`] does the same after `kill -9` as after a clean stop, for rows say what is
 //! next. `poll` and `retry` without a daemon open the same house, work, and close it.
 
+pub mod apis;
 pub mod assemble;
 mod by_hand;
 mod couriers;

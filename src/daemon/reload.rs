@@ -61,7 +61,8 @@ async fn take_up(house: &House, load: &Load, polled: impl Fn(&str) -> bool) -> R
     if settings.state.directory != house.plan().settings.state.directory {
         return Err(Rejected::Directory);
     }
-    let feeds = assemble::feeds(&settings)?;
+    let desk = house.desk_for(&settings).await?;
+    let feeds = assemble::feeds(&settings, desk.as_ref())?;
     for (old, new) in house.ledger.renames(assemble::identities(&feeds)).await? {
         if polled(&old) {
             return Err(Rejected::Busy(new));
@@ -69,6 +70,6 @@ async fn take_up(house: &House, load: &Load, polled: impl Fn(&str) -> bool) -> R
     }
     let catalog = assemble::register(&settings, feeds, &house.ledger, &house.tokens, house.clock.now()).await?;
     let count = catalog.len();
-    house.adopt(Arc::new(Plan { settings, catalog })).await?;
+    house.adopt(Arc::new(Plan { settings, catalog, desk })).await?;
     Ok(count)
 }

@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::HttpError;
+use super::public::PublicOnly;
 use super::verifier::ServerVerifier;
 
 /// Longest wait for a connection, its TLS handshake included.
@@ -27,7 +28,7 @@ const SLOWEST: u64 = 1024;
 const IDLE: Duration = Duration::from_secs(30);
 
 /// How a platform is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Route {
     /// Scheme, host and port: the only origin this client talks to.
     pub origin: String,
@@ -41,6 +42,8 @@ pub struct Route {
     pub timeout: Duration,
     /// Connections kept open between requests.
     pub keep_alive: usize,
+    /// Whether its name must lead to the public internet; behind a proxy, that one sees to it.
+    pub public_only: bool,
 }
 
 /// A client bound to one origin.
@@ -76,8 +79,17 @@ impl Client {
             let except = reqwest::NoProxy::from_string(&route.no_proxy.join(","));
             builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(setup)?.no_proxy(except));
         }
+        if route.public_only {
+            builder = builder.dns_resolver(PublicOnly);
+        }
         let host = route.origin.split_once("://").map_or(route.origin.as_str(), |(_, host)| host).to_owned();
         Ok(Self { inner: builder.build().map_err(setup)?, origin: route.origin.clone(), host, timeout: route.timeout })
+    }
+
+    /// Host and port, as errors name them.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// GETs `url`, which must be of this client's origin. Answers once the headers have come.

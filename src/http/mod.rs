@@ -3,8 +3,10 @@
 pub mod client;
 pub mod error;
 pub mod handshake;
+mod public;
 pub mod reattempt;
 pub mod verifier;
 
 pub use client::{Answer, Body, Carried, Client, Route, anonymous_tls};
 pub use error::HttpError;
+pub use public::is_public;

@@ -67,6 +67,28 @@ impl Ledger {
         .await
     }
 
+    /// Records when the token of `account` ends, as far as it says so itself.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn record_expiry(&self, account: &str, expires: Option<Timestamp>) -> Result<(), LedgerError> {
+        let (account, expires) = (account.to_owned(), expires.map(stamp));
+        self.write(move |c| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO accounts (account, token_expires_at) VALUES ($1, $2)
+                     ON CONFLICT (account) DO UPDATE SET token_expires_at = excluded.token_expires_at",
+                )
+                .bind(account)
+                .bind(expires)
+                .execute(c)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Records why accounts, given with that, cannot be polled as they are configured. Answers those where it is new.
     ///
     /// # Errors

@@ -146,6 +146,48 @@ impl Ledger {
         .await
     }
 
+    /// No feed of `account` is polled before `until`: it was refused.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn hold_account(&self, account: &str, until: Timestamp) -> Result<(), LedgerError> {
+        let account = account.to_owned();
+        self.write(move |c| {
+            Box::pin(async move {
+                sqlx::query("UPDATE feeds SET not_before = $1 WHERE account = $2 AND configured = 1")
+                    .bind(stamp(until))
+                    .bind(account)
+                    .execute(c)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Plans feeds whose subjects say when they are due, and forgets that they were refused: a changed configuration, or
+    /// a new start, may have cured it. A feed that is being polled plans itself when that ends.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn plan_watches(&self, feeds: Vec<(FeedName, Timestamp)>) -> Result<(), LedgerError> {
+        self.write(move |c| {
+            Box::pin(async move {
+                for (feed, next) in feeds {
+                    sqlx::query(
+                        "UPDATE feeds SET not_before = NULL, next_poll_at = $1 WHERE feed = $2 AND claimed_by IS NULL",
+                    )
+                    .bind(stamp(next))
+                    .bind(feed.as_str())
+                    .execute(&mut *c)
+                    .await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Lets documents of `feeds` be fetched at the time given with each, without a listing.
     ///
     /// # Errors

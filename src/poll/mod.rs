@@ -10,13 +10,16 @@ mod pass;
 pub mod room;
 pub mod source;
 mod tally;
+mod version;
+mod visit;
+pub mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use account::Account;
@@ -30,8 +33,10 @@ use crate::intake::{Intake, IntakeError};
 use crate::ledger::{ClaimTerms, Due, HealthChange, Ledger, LedgerError, Outcome, PollEnd};
 use crate::log::event;
 use crate::schedule::{Cadence, LastListing, Seed};
+use crate::token::Manager;
 use source::Way;
 use tally::Verdict;
+use visit::Place;
 
 /// A platform that asks to be left alone for longer is asked again after this all the same.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
@@ -53,10 +58,12 @@ pub struct Poller {
     pub passes: AtomicU64,
     /// Room on the disk (F9).
     pub room: Room,
+    /// Gives tokens.
+    pub tokens: Arc<Manager>,
     /// Connections open at a time, in all.
     pub connections: Arc<Semaphore>,
     /// Turns true when the daemon stops: nothing new begins.
-    pub stopping: watch::Receiver<bool>,
+    pub stopping: tokio::sync::watch::Receiver<bool>,
 }
 
 /// A pass that has its feed.
@@ -121,7 +128,7 @@ impl Poller {
     /// # Errors
     /// When the ledger fails: then [`Poller::let_go`] of the token's claims.
     pub async fn poll(&self, feed: &Feed, due: &Due, token: &str) -> Result<Report, LedgerError> {
-        let Some(_connection) = self.connection().await else { return Ok(Report::Busy) };
+        let Some(connection) = self.connection().await else { return Ok(Report::Busy) };
         let seed = Seed(self.ledger.seed());
         let name = feed.name.as_str();
         let way = match self.connect(feed).await? {
@@ -147,6 +154,18 @@ impl Poller {
         tracing::debug!(event = event::POLL_STARTED, feed = name, "listing {name}");
         match way {
             Way::Rest(way) => self.list(feed, due, &claim, &way).await,
+            Way::Items(way) => self.list(feed, due, &claim, &way).await,
+            Way::Resource(way, settings) => {
+                let place = Place { path: &settings.path, ignore: &settings.ignore };
+                let (verdict, seen) = visit::visit(self, feed, &claim, &way, place).await?;
+                self.end(feed, &claim, verdict, seen).await
+            }
+            Way::Watch(door) => {
+                // Each of its calls takes a place of its own, and it may last for hours.
+                drop(connection);
+                let (verdict, seen) = watch::pass(self, feed, &claim, &door).await?;
+                self.end(feed, &claim, verdict, seen).await
+            }
         }
     }
 
@@ -170,6 +189,9 @@ impl Poller {
         let Some(claim) = self.claim_resumption(feed, token).await? else { return Ok(Report::Busy) };
         let verdict = match self.connect(feed).await? {
             Ok(Way::Rest(way)) => pass::documents(self, feed, &claim, &way).await?,
+            Ok(Way::Items(way)) => pass::documents(self, feed, &claim, &way).await?,
+            // What changes is asked for anew: nothing of it waits.
+            Ok(Way::Resource(..) | Way::Watch(_)) => Verdict::nothing(),
             Err(problem) => Verdict::failed(problem, None),
         };
         self.end(feed, &claim, verdict, Seen::default()).await

@@ -3,21 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
 use super::account::{self, Account};
+use super::watch::{Door, Watch};
 use super::{Feed, Poller};
-use crate::config::FirstPoll;
+use crate::config::{self, FirstPoll, SecretRef};
+use crate::connector::entreprise::Api;
+use crate::connector::entreprise::jwt::Jwt;
 use crate::connector::fast::rest::Rest;
+use crate::connector::resource::{Items, Resource};
 use crate::feed::Kind;
-use crate::http::Route;
 use crate::http::verifier::ServerVerifier;
+use crate::http::{Client, Route, anonymous_tls};
 use crate::ledger::{CertificateFacts, LedgerError};
 use crate::log::event;
 
 /// A platform, as all its accounts share it.
 #[derive(Debug)]
 pub struct Platform {
+    /// Its word: `fast`, `douane`, `piste`, `entreprise`.
+    pub name: &'static str,
     /// Where it is, without a slash at the end.
     pub base_url: String,
     /// Scheme, host and port.
@@ -60,6 +67,10 @@ impl Lane {
 pub enum Source {
     /// FAST-Parapheur: what an account is given of one kind.
     Fast(Arc<Account>, Kind),
+    /// Douane or PISTE: something that is kept when it changes, or a list whose items are.
+    Resource(Arc<Platform>, Arc<config::Resource>),
+    /// API Entreprise: something asked about many subjects.
+    Watch(Arc<Platform>, Arc<Watch>),
 }
 
 impl Source {
@@ -68,6 +79,9 @@ impl Source {
     pub fn identity(&self) -> (&str, &str) {
         match self {
             Self::Fast(account, _) => (&account.platform.origin, &account.settings.siren),
+            // These are known by their names alone: another address is another way to the same.
+            Self::Resource(platform, resource) => (platform.name, &resource.account),
+            Self::Watch(platform, watch) => (platform.name, &watch.settings.account),
         }
     }
 
@@ -76,6 +90,7 @@ impl Source {
     pub fn skips_first_listing(&self) -> bool {
         match self {
             Self::Fast(account, _) => account.settings.first_poll == FirstPoll::Skip,
+            Self::Resource(..) | Self::Watch(..) => false,
         }
     }
 }
@@ -85,6 +100,12 @@ impl Source {
 pub(super) enum Way {
     /// FAST-Parapheur over REST.
     Rest(Rest),
+    /// The items of a list.
+    Items(Items),
+    /// Something that changes.
+    Resource(Resource, Arc<config::Resource>),
+    /// A watch.
+    Watch(Door),
 }
 
 impl Poller {
@@ -102,7 +123,24 @@ impl Poller {
                 self.record(feed, certificate, outcome.as_ref().err().cloned()).await?;
                 Ok(outcome)
             }
+            Source::Resource(platform, resource) => Ok(self.gateway(feed, platform, resource)),
+            Source::Watch(platform, watch) => {
+                let door = open_door(platform, watch).await;
+                let expires = door.as_ref().ok().and_then(|door| Jwt::read(&door.token)?.expires_at);
+                self.ledger.record_expiry(feed.name.account_name(), expires).await?;
+                self.record(feed, None, door.as_ref().err().cloned()).await?;
+                Ok(door.map(Way::Watch))
+            }
         }
+    }
+
+    fn gateway(&self, feed: &Feed, platform: &Platform, settings: &Arc<config::Resource>) -> Result<Way, String> {
+        let client = client(platform, platform.timeout)?;
+        let resource = Resource::new(client, &platform.base_url, Arc::clone(&self.tokens), feed.name.account_name());
+        Ok(match &settings.items {
+            Some(items) => Way::Items(Items::new(resource, &settings.path, &items.id, &items.path)),
+            None => Way::Resource(resource, Arc::clone(settings)),
+        })
     }
 
     /// Writes what is known of the account's certificate, and says what is wrong with it, once.
@@ -121,6 +159,40 @@ impl Poller {
     }
 }
 
+/// A client without a certificate.
+fn client(platform: &Platform, timeout: Duration) -> Result<Client, String> {
+    let verifier = platform.base_url.starts_with("https://").then(|| Arc::clone(&platform.verifier));
+    let route = Route { timeout, ..route(platform) };
+    anonymous_tls(verifier).and_then(|tls| Client::new(tls, &route)).map_err(|error| error.to_string())
+}
+
+/// Reads the token of a watch's account, and makes its way to the API; else why there is none, and what to do.
+async fn open_door(platform: &Platform, watch: &Arc<Watch>) -> Result<Door, String> {
+    let token = read_token(&watch.account.token).await?;
+    let settings = &watch.settings;
+    let client = client(platform, settings.timeout)?;
+    let (route, verifier) = (route(platform), Arc::clone(&platform.verifier));
+    let api = Api::new(client, &platform.base_url, settings.group, settings.timeout, route, verifier);
+    Ok(Door { watch: Arc::clone(watch), api, token })
+}
+
+/// Reads an account's token, off the threads that others wait for.
+///
+/// # Errors
+/// Why it cannot be read, and what to do.
+pub async fn read_token(place: &SecretRef) -> Result<SecretString, String> {
+    let place = place.clone();
+    let read = tokio::task::spawn_blocking(move || place.read(&|name| std::env::var(name).ok())).await;
+    match read {
+        Ok(Ok(token)) if token.expose_secret().trim().is_empty() => {
+            Err("its token is empty: write it into its place".to_owned())
+        }
+        Ok(Ok(token)) => Ok(token),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(format!("reading its token was cut short: {error}")),
+    }
+}
+
 /// How `platform` is reached.
 #[must_use]
 pub fn route(platform: &Platform) -> Route {
@@ -131,5 +203,6 @@ pub fn route(platform: &Platform) -> Route {
         no_proxy: platform.no_proxy.clone(),
         timeout: platform.timeout,
         keep_alive: platform.concurrency,
+        public_only: false,
     }
 }

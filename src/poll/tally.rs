@@ -14,6 +14,12 @@ use crate::log::event;
 const SILENT: usize = 3;
 
 impl Verdict {
+    /// There was nothing to do.
+    pub(super) fn nothing() -> Self {
+        let summary = Summary { outcome: Outcome::Ok, listed: None, fetched: 0, failed: 0, error: None };
+        Self { summary, remainder: Remainder::None, not_before: None }
+    }
+
     /// It failed before any document was tried.
     pub(super) fn failed(error: String, not_before: Option<Timestamp>) -> Self {
         let summary = Summary { outcome: Outcome::Failed, listed: None, fetched: 0, failed: 0, error: Some(error) };

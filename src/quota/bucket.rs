@@ -82,7 +82,16 @@ impl Bucket {
     pub(super) fn new(limit: u32, told: bool, ghosts: &[i64]) -> Self {
         let ghost = |&left: &i64| Call { id: 0, left, ended: Some(left + LATE) };
         let calls = ghosts.iter().map(ghost).collect();
-        Self { limit, limit_of: i64::MIN, told, calls, said: None, heard: None, mute: (i64::MIN, 0), closed_until: None }
+        Self {
+            limit,
+            limit_of: i64::MIN,
+            told,
+            calls,
+            said: None,
+            heard: None,
+            mute: (i64::MIN, 0),
+            closed_until: None,
+        }
     }
 
     /// Whether a call may leave at `now`, `share` being the part of the limit that is ours, in percent.

@@ -356,6 +356,7 @@ async fn connect(client: &Client, way: Way) -> Result<(http::Client, String), Ht
         no_proxy: way.no_proxy,
         timeout: TIMEOUT,
         keep_alive: 0,
+        public_only: false,
     };
     Ok((http::Client::new(tls, &route)?, address.origin))
 }

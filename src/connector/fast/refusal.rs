@@ -1,13 +1,12 @@
 //! What an answer that is no document and no list means.
 
+use crate::connector::words::{shown, summary};
 use crate::connector::{Access, Cause, ConnectorError};
 use crate::content::{PlatformError, platform_error};
 use crate::http::Answer;
 
 /// Bytes of an error's body that are read.
 pub(super) const READ: usize = 64 << 10;
-/// Characters of it that are shown.
-const SHOWN: usize = 200;
 
 /// What was asked for: the same words mean other things about a list and about a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,32 +100,6 @@ fn certificate(text: &str, status: u16) -> ConnectorError {
 /// Lower case, for comparing: FAST's texts vary.
 fn fold(text: &str) -> String {
     text.to_lowercase()
-}
-
-/// One line without control characters, shortened.
-fn shown(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(4 * SHOWN).collect();
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// What a page says, less its markup.
-fn summary(text: &str) -> String {
-    let mut inside = false;
-    let plain: String = text
-        .chars()
-        .filter(|&c| {
-            match c {
-                '<' => inside = true,
-                '>' if inside => {
-                    inside = false;
-                    return false;
-                }
-                _ => {}
-            }
-            !inside
-        })
-        .collect();
-    plain.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect()
 }
 
 fn colon(text: &str) -> String {

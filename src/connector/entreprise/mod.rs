@@ -1,0 +1,126 @@
+//! API Entreprise: one call, and what its answer means. The quotas it takes from are counted before it leaves, and
+//! whatever it says of them is handed on; this module asks once, and nothing again.
+
+mod answer;
+mod call;
+mod document;
+pub mod jwt;
+pub mod rights;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::time::timeout;
+
+pub use answer::{Answered, Meaning, Scope};
+pub use call::Call;
+pub use document::DocumentError;
+
+use super::Download;
+use crate::config::Group;
+use crate::http::verifier::ServerVerifier;
+use crate::http::{Answer, Carried, Client, HttpError, Route};
+
+/// Bytes of an answer that are read.
+const LARGEST: usize = 8 << 20;
+/// `/ping` and `/privileges` are quick or not at all.
+const PROBE: Duration = Duration::from_secs(10);
+
+/// The API, as one account calls it for one watch.
+#[derive(Debug)]
+pub struct Api {
+    client: Client,
+    base_url: String,
+    group: Group,
+    /// For a whole call.
+    timeout: Duration,
+    /// How documents are fetched, wherever they are.
+    route: Route,
+    verifier: Arc<ServerVerifier>,
+}
+
+impl Api {
+    /// The API at `base_url`, called through `client`. Documents are reached as `route` says, whose origin does not count,
+    /// from servers that `verifier` accepts.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        base_url: &str,
+        group: Group,
+        timeout: Duration,
+        route: Route,
+        verifier: Arc<ServerVerifier>,
+    ) -> Self {
+        Self { client, base_url: base_url.to_owned(), group, timeout, route, verifier }
+    }
+
+    /// The limit of a whole call.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The address of `call`, which tells it from every other.
+    #[must_use]
+    pub fn url(&self, call: &Call<'_>) -> String {
+        format!("{}{}", self.base_url, call.target())
+    }
+
+    /// Makes `call` with the account's `token`.
+    ///
+    /// # Errors
+    /// Where nothing was answered, or not in time.
+    pub async fn ask(&self, call: &Call<'_>, token: &SecretString) -> Result<Answered, HttpError> {
+        let url = self.url(call);
+        let carried = Carried { bearer: Some(token), ..Carried::default() };
+        let asked = async {
+            let answer = self.client.get_with(&url, "application/json", &carried).await?;
+            Answered::read(answer, self.group, &call.path()).await
+        };
+        match timeout(self.timeout, asked).await {
+            Ok(answered) => answered,
+            Err(_) => Err(HttpError::NoAnswer { host: self.client.host().to_owned(), seconds: self.timeout.as_secs() }),
+        }
+    }
+
+    /// Whether the platform answers at all: asked without a token, and at no cost. Answers what it says of the provider
+    /// behind `path`, such as `ok` or `maintenance`.
+    ///
+    /// # Errors
+    /// Where nothing was answered.
+    pub async fn ping(&self, path: &str) -> Result<String, HttpError> {
+        let url = format!("{}/ping/{}", self.base_url, rights::provider(path));
+        let mut answer = self.probe(&url, None).await?;
+        let body = answer.body.read(LARGEST).await.ok().flatten().unwrap_or_default();
+        let status = serde_json::from_slice::<Value>(&body).ok();
+        let status = status.as_ref().and_then(|value| value.get("status")).and_then(Value::as_str);
+        Ok(status.map_or_else(|| format!("status {}", answer.status), super::words::shown))
+    }
+
+    /// The rights of `token`, at no cost.
+    ///
+    /// # Errors
+    /// Where nothing was answered. The inner error says what was answered instead of rights.
+    pub async fn privileges(&self, token: &SecretString) -> Result<Result<Vec<String>, String>, HttpError> {
+        let url = format!("{}/privileges", self.base_url);
+        let mut answer = self.probe(&url, Some(token)).await?;
+        let body = answer.body.read(LARGEST).await?.unwrap_or_default();
+        Ok(rights::read(answer.status, &body))
+    }
+
+    async fn probe(&self, url: &str, token: Option<&SecretString>) -> Result<Answer, HttpError> {
+        let carried = Carried { bearer: token, ..Carried::default() };
+        let late = |_| HttpError::NoAnswer { host: self.client.host().to_owned(), seconds: PROBE.as_secs() };
+        timeout(PROBE, self.client.get_with(url, "application/json", &carried)).await.map_err(late)?
+    }
+
+    /// Fetches the document at `url`, without a token (Q6).
+    ///
+    /// # Errors
+    /// Why it cannot be fetched; never names more of the address than its host, for who has the address has the document.
+    pub async fn document(&self, url: &str) -> Result<Download, DocumentError> {
+        document::fetch(url, &self.route, &self.verifier).await
+    }
+}
