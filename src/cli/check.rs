@@ -6,6 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
+use super::entreprise;
 use super::{Context, Outcome, exit, online, print, runtime};
 use crate::config::{Fast, FastAccount, Finding, Place, SecretError, Settings, Weight};
 use crate::daemon::assemble;
@@ -59,6 +60,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
             findings.extend(runtime.block_on(online::tokens(context, settings, &ready)));
             runtime.shutdown_background();
         }
+        working += entreprise::check(settings, arguments.online, now, &mut findings)?;
         working += clients.iter().filter(|client| no_problem(&client.account, &findings)).count();
         usable = Some(working);
     }
@@ -96,7 +98,7 @@ fn works(account: &FastAccount, findings: &[Finding]) -> bool {
     account.enabled && no_problem(&format!("fast/{}", account.name), findings)
 }
 
-fn no_problem(account: &str, findings: &[Finding]) -> bool {
+pub(super) fn no_problem(account: &str, findings: &[Finding]) -> bool {
     let mark = mark(account);
     !findings.iter().any(|finding| finding.weight == Weight::Problem && finding.place.key.starts_with(&mark))
 }

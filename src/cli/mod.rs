@@ -7,6 +7,8 @@ mod config;
 mod demo;
 mod dismiss;
 mod documents;
+mod entreprise;
+mod lift;
 mod man;
 mod online;
 mod operator;
@@ -84,6 +86,8 @@ enum Command {
     Dismiss(dismiss::Arguments),
     /// Prints a valid access token of an account, from the store that all programs share
     Token(token::Arguments),
+    /// Has API Entreprise asked again, though it seems to have banned this machine or has refused an account
+    Lift(lift::Arguments),
     /// A simulated platform and the real daemon against it, in a temporary directory; takes 20 s
     #[cfg(feature = "simulator")]
     Demo(demo::Arguments),
@@ -153,6 +157,7 @@ impl Invocation {
             Command::Documents(arguments) => documents::execute(&context, &arguments),
             Command::Retry(arguments) => retry::execute(&context, arguments),
             Command::Dismiss(arguments) => dismiss::execute(&context, arguments),
+            Command::Lift(arguments) => lift::execute(&context, arguments),
             Command::Token(arguments) => token::execute(&context, &arguments),
             #[cfg(feature = "simulator")]
             Command::Demo(arguments) => demo::execute(&context, &arguments),

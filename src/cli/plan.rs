@@ -3,14 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io::Write;
+use std::sync::Arc;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
 use super::selection::Selection;
 use super::{Context, Outcome, exit, print, runtime};
-use crate::config::{Fast, Settings};
-use crate::daemon::assemble;
+use crate::config::Settings;
+use crate::daemon::apis;
+use crate::daemon::assemble::{self, AssemblyError};
 use crate::feed::FeedName;
 use crate::ledger::{Ledger, LedgerError};
 use crate::schedule::{Cadence, Plan, Seed};
@@ -45,21 +47,19 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
     context.start_log();
     let selection = Selection::parse(&arguments.selectors)?;
     context.enter(&settings)?;
-    let Some(fast) = &settings.fast else { return Ok(exit::DONE) };
-    let cadence = assemble::cadence(&settings, fast).map_err(|error| print::with_remedy(error.remedy(), error))?;
     let now = context.clock.now();
     let from = arguments.from.unwrap_or(now);
     let until = from.checked_add(arguments.span)?;
     let known = runtime()?.block_on(known(&settings, now))?;
-    let feeds = feeds(fast, &selection);
+    let feeds = feeds(&settings, &selection).map_err(|error| print::with_remedy(error.remedy(), error))?;
     selection.require(!feeds.is_empty(), &arguments.selectors)?;
-    let firsts = firsts(&feeds, &known, &cadence, now);
+    let firsts = firsts(&feeds, &known, now);
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let seed = known.seed;
     let plans: Vec<(&FeedName, Plan<'_>)> = feeds
         .iter()
         .zip(firsts)
-        .map(|(feed, first)| (feed, cadence.plan(&seed, feed.as_str(), first, until)))
+        .map(|((feed, cadence), first)| (feed, cadence.plan(&seed, feed.as_str(), first, until)))
         .collect();
     merge(plans, |feed, at| if at < from { Ok(()) } else { write(&mut out, arguments.json, feed, at) })?;
     out.flush()?;
@@ -89,18 +89,24 @@ async fn known(settings: &Settings, now: Timestamp) -> anyhow::Result<Known> {
     }
 }
 
-fn feeds(fast: &Fast, selection: &Selection) -> Vec<FeedName> {
-    let enabled = fast.accounts.iter().filter(|account| account.enabled);
-    let mut feeds: Vec<FeedName> =
-        enabled.flat_map(|account| account.feed_names()).filter(|feed| selection.holds(feed)).collect();
-    feeds.sort();
-    feeds
+/// The feeds that are selected, each with its cadence, in the order of their names. A watch is shown by its rounds: each of
+/// its subjects has its own time in them.
+fn feeds(settings: &Settings, selection: &Selection) -> Result<Vec<(FeedName, Arc<Cadence>)>, AssemblyError> {
+    let mut feeds = apis::cadences(settings)?;
+    if let Some(fast) = &settings.fast {
+        let cadence = Arc::new(assemble::cadence(settings, fast)?);
+        let enabled = fast.accounts.iter().filter(|account| account.enabled);
+        feeds.extend(enabled.flat_map(|account| account.feed_names()).map(|feed| (feed, Arc::clone(&cadence))));
+    }
+    feeds.retain(|(feed, _)| selection.holds(feed));
+    feeds.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(feeds)
 }
 
 /// The first poll of each feed: as planned, or as a daemon started at `now` would draw it.
-fn firsts(feeds: &[FeedName], known: &Known, cadence: &Cadence, now: Timestamp) -> Vec<Timestamp> {
-    let overdue = feeds.iter().filter(|feed| !known.next.contains_key(*feed)).count();
-    let first = |feed: &FeedName| {
+fn firsts(feeds: &[(FeedName, Arc<Cadence>)], known: &Known, now: Timestamp) -> Vec<Timestamp> {
+    let overdue = feeds.iter().filter(|(feed, _)| !known.next.contains_key(feed)).count();
+    let first = |(feed, cadence): &(FeedName, Arc<Cadence>)| {
         known.next.get(feed).copied().unwrap_or_else(|| cadence.first(&known.seed, feed.as_str(), now, overdue))
     };
     feeds.iter().map(first).collect()

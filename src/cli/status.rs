@@ -7,8 +7,10 @@ use clap::Args;
 
 use super::selection::Selection;
 use super::{Context, Outcome, exit, print, runtime};
+use crate::daemon::apis;
+use crate::feed::FeedName;
 use crate::ledger::Ledger;
-use crate::status::{self, AccountStatus, FeedStatus, Health, Overview};
+use crate::status::{self, AccountStatus, FeedStatus, Health, Overview, QuotaStatus};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -33,7 +35,8 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
             .await
             .map_err(|error| print::with_remedy(error.remedy(), error))?;
         let now = context.clock.now();
-        let (directory, interval) = (&settings.state.directory, settings.schedule.interval);
+        let directory = &settings.state.directory;
+        let interval = |feed: &FeedName| apis::every(&settings, feed).unwrap_or(settings.schedule.interval);
         let overview = status::overview(&ledger, directory, interval, now, |feed| selection.holds(feed)).await;
         ledger.close().await;
         overview.map_err(|error| print::with_remedy(error.remedy(), error))
@@ -57,6 +60,18 @@ pub(super) fn show(out: &mut impl Write, overview: &Overview) -> std::io::Result
             writeln!(out, "  account {}: {words}", account.account)?;
         }
     }
+    if let Some(ban) = &overview.ban {
+        let (since, until) = (print::paris_time(Some(ban.since)), print::paris_time(ban.until));
+        writeln!(
+            out,
+            "  {} seems to have banned this machine since {since}, until {until} at the latest ({}): nothing is \
+            asked but one /ping an hour; if you know better: `vaguemestre lift entreprise/ACCOUNT`",
+            ban.origin, ban.reason
+        )?;
+    }
+    for quota in &overview.quotas {
+        writeln!(out, "  quota {}", quota_words(quota))?;
+    }
     writeln!(out)?;
     let rows: Vec<Vec<String>> = overview.feeds.iter().map(row).collect();
     print::table(
@@ -76,11 +91,27 @@ pub(super) fn show(out: &mut impl Write, overview: &Overview) -> std::io::Result
     Ok(())
 }
 
+fn quota_words(quota: &QuotaStatus) -> String {
+    let QuotaStatus { bucket, per_minute, left, present, closed_until } = quota;
+    match closed_until {
+        Some(until) => format!("{bucket}: closed by the platform until {}", print::paris_time(Some(*until))),
+        None if *present => format!("{bucket}: {left} calls left of our share of {per_minute} in this minute"),
+        None => format!("{bucket}: nothing used of {per_minute} calls a minute in this minute"),
+    }
+}
+
 fn words(account: &AccountStatus) -> Vec<String> {
     let mut words: Vec<String> = account.problem.iter().cloned().collect();
     if let Some(until) = account.refused_until {
         let until = print::paris_time(Some(until));
         words.push(format!("nothing is asked of its platform until its credentials change, or {until}"));
+    }
+    if let Some(days) = account.token_days.filter(|_| words.is_empty()) {
+        words.push(match days {
+            ..0 => "its token has expired, it says; have it renewed".to_owned(),
+            _ => format!("its token ends in {days} days; have it renewed in time"),
+        });
+        return words;
     }
     match (account.token_seconds, account.certificate_days) {
         (Some(seconds), _) => words.push(format!("its token lives for {seconds} s")),

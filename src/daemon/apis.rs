@@ -4,14 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::House;
 use super::assemble::{AssemblyError, Catalog};
-use crate::config::{Address, Entreprise, Resource, Settings, UnusableFeed};
+use crate::config::{Address, Entreprise, Group, Resource, Settings, UnusableFeed};
+use crate::connector::entreprise::Api;
+use crate::connector::entreprise::jwt::{self, Jwt};
 use crate::feed::FeedName;
 use crate::http::verifier::ServerVerifier;
-use crate::ledger::LedgerError;
+use crate::ledger::{Ledger, LedgerError};
+use crate::log::event;
+use crate::poll::source::{self, read_token};
 use crate::poll::watch::{self, Desk, Watch};
 use crate::poll::{Feed, Lane, Platform, Source};
 use crate::schedule::{Cadence, Calendar};
@@ -65,6 +69,27 @@ fn name(platform: &str, account: &str, own: &str) -> Option<FeedName> {
     format!("{platform}/{account}/{own}").parse().ok()
 }
 
+/// The feeds of these platforms, each with when it is asked for; a watch with its rounds.
+///
+/// # Errors
+/// Where full hours leave no time.
+pub fn cadences(settings: &Settings) -> Result<Vec<(FeedName, Arc<Cadence>)>, AssemblyError> {
+    let mut feeds = Vec::new();
+    for (word, address, resources) in gateways(settings) {
+        let loopback = Address::parse(address).is_ok_and(|address| address.loopback);
+        for resource in resources {
+            let Some(name) = name(word, &resource.account, &resource.name) else { continue };
+            feeds.push((name, Arc::new(cadence(settings, resource.every, loopback)?)));
+        }
+    }
+    for watch in settings.entreprise.iter().flat_map(|it| &it.watches) {
+        let Some(name) = name("entreprise", &watch.account, &watch.name) else { continue };
+        let calendar = Calendar::new(&[], Duration::ZERO, Duration::ZERO)?;
+        feeds.push((name, Arc::new(Cadence::new(watch.every, Duration::ZERO, calendar, true))));
+    }
+    Ok(feeds)
+}
+
 pub(super) fn resources(settings: &Settings, catalog: &mut Catalog) -> Result<(), AssemblyError> {
     for (word, address, resources) in gateways(settings) {
         let platform = Arc::new(platform(word, address, settings)?);
@@ -98,6 +123,17 @@ pub(super) fn watches(settings: &Settings, desk: &Arc<Desk>, catalog: &mut Catal
     Ok(())
 }
 
+/// The way to API Entreprise for what costs no quota.
+///
+/// # Errors
+/// When this machine cannot fulfil the settings.
+pub fn door(settings: &Settings) -> Result<Api, AssemblyError> {
+    let address = settings.entreprise.as_ref().map_or("", |it| it.base_url.as_str());
+    let platform = platform("entreprise", address, settings)?;
+    source::api(&platform, Group::Json, TIMEOUT)
+        .map_err(|what| AssemblyError::Client { address: address.to_owned(), what })
+}
+
 /// Hosts whose answer shows that the network works, where API Entreprise gives none; none where that is on this machine.
 pub(super) fn witnesses(settings: &Settings, entreprise: &Entreprise) -> Option<Vec<String>> {
     if Address::parse(&entreprise.base_url).is_ok_and(|address| address.loopback) {
@@ -129,6 +165,50 @@ pub(super) fn unusable(settings: &Settings) -> Vec<(String, String)> {
         problems.extend(feeds("entreprise", &entreprise.unusable_watches));
     }
     problems
+}
+
+/// How often `feed` is asked for, where its own table says that.
+#[must_use]
+pub fn every(settings: &Settings, feed: &FeedName) -> Option<Duration> {
+    let named = |account: &str, name: &str| account == feed.account() && name == feed.kind();
+    let mut gateways = gateways(settings).into_iter().filter(|(word, ..)| *word == feed.platform());
+    let resource = gateways.find_map(|(.., all)| all.iter().find(|it| named(&it.account, &it.name)));
+    let watch = || settings.entreprise.iter().flat_map(|it| &it.watches).find(|it| named(&it.account, &it.name));
+    let is_watch = feed.platform() == "entreprise";
+    resource.map(|it| it.every).or_else(|| watch().filter(|_| is_watch).map(|it| it.every))
+}
+
+/// Reads the tokens of API Entreprise's accounts: records when each ends, warns of those that end soon, and answers why an
+/// account could not work.
+///
+/// # Errors
+/// When the ledger fails.
+pub(super) async fn judge_tokens(
+    settings: &Settings,
+    ledger: &Ledger,
+    now: Timestamp,
+) -> Result<Vec<(String, Option<String>)>, LedgerError> {
+    let mut judged = Vec::new();
+    for account in settings.entreprise.iter().flat_map(|it| &it.accounts) {
+        let name = format!("entreprise/{}", account.name);
+        match read_token(&account.token).await {
+            Ok(token) => {
+                let expires = Jwt::read(&token).and_then(|jwt| jwt.expires_at);
+                ledger.record_expiry(&name, expires).await?;
+                if let Some((days, _)) = expires.and_then(|end| jwt::warning(end, now)) {
+                    tracing::warn!(
+                        event = event::TOKEN_EXPIRING,
+                        account = name,
+                        days,
+                        "the token of {name} ends in {days} days: have it renewed"
+                    );
+                }
+                judged.push((name, None));
+            }
+            Err(problem) => judged.push((name, Some(problem))),
+        }
+    }
+    Ok(judged)
 }
 
 /// Brings the subjects of all watches in line with the configuration, and plans each watch for its next.

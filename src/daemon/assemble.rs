@@ -29,6 +29,14 @@ pub enum AssemblyError {
     /// Windows that leave no time.
     #[error(transparent)]
     Time(#[from] NoTimeLeft),
+    /// The client for a platform.
+    #[error("{address} cannot be called: {what}")]
+    Client {
+        /// The platform.
+        address: String,
+        /// Why.
+        what: String,
+    },
     /// The address of a platform.
     #[error("{address} {fault}")]
     Address {
@@ -48,7 +56,7 @@ impl AssemblyError {
     pub fn remedy(&self) -> String {
         match self {
             Self::Trust(error) => error.remedy(),
-            Self::Address { .. } => "correct it".to_owned(),
+            Self::Address { .. } | Self::Client { .. } => "correct its address, or [http]".to_owned(),
             Self::Time(_) => "correct [fast] maintenance and guard, [schedule] avoid_hour".to_owned(),
             Self::Ledger(error) => error.remedy().to_owned(),
         }
@@ -156,6 +164,7 @@ pub(super) async fn register(
         let problem = tokens.problem(&client).await?;
         clients.push((client.account, problem));
     }
+    clients.extend(apis::judge_tokens(settings, ledger, now).await?);
     ledger.retire_tokens(clients.iter().map(|(account, _)| account.clone()).collect()).await?;
     let others = problems.iter().map(|(account, _)| account).chain(clients.iter().map(|(account, _)| account));
     ledger.retire_accounts(others.cloned().collect()).await?;

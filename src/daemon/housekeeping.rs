@@ -1,6 +1,6 @@
 //! What is done once an hour, off the hours of polls: old polls forgotten, certificates watched.
 
-use super::House;
+use super::{House, apis};
 use crate::log::event;
 use crate::status::{certificate_end, days_left};
 
@@ -13,9 +13,15 @@ pub(super) async fn tidy(house: &House) {
     if let Err(error) = house.ledger.shrink_polls(now).await {
         tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "old polls stay for now: {error}");
     }
+    if let Err(error) = house.ledger.shrink_calls(now).await {
+        tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "old calls stay for now: {error}");
+    }
     // Once a day: the hour after midnight in UTC.
     if now.to_zoned(jiff::tz::TimeZone::UTC).hour() != 0 {
         return;
+    }
+    if let Err(error) = apis::judge_tokens(&house.plan().settings, &house.ledger, now).await {
+        tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "tokens are judged tomorrow: {error}");
     }
     let Ok(accounts) = house.ledger.accounts().await else { return };
     for row in accounts.values() {

@@ -48,6 +48,11 @@ pub enum Order {
         /// Why.
         reason: String,
     },
+    /// Asks API Entreprise again, though it seems to have banned this machine or has refused the account.
+    Lift {
+        /// The account.
+        account: String,
+    },
     /// Sees to it that the ledger holds a token; whoever asks takes it from there, so that none lies in a request.
     Token {
         /// The account.
@@ -63,6 +68,7 @@ impl Order {
             Self::Poll { .. } => "poll",
             Self::Retry { .. } => "retry",
             Self::Dismiss { .. } => "dismiss",
+            Self::Lift { .. } => "lift",
             Self::Token { .. } => "token",
         }
     }
@@ -123,8 +129,30 @@ pub async fn obey(house: &House, order: &Order, actor: &str) -> Result<Answer, L
             by_hand::each(house, feed, ids, &by_hand::Act::Retry { accept: *accept, again: *again }).await
         }
         Order::Dismiss { feed, ids, reason } => by_hand::each(house, feed, ids, &by_hand::Act::Dismiss(reason)).await,
+        Order::Lift { account } => lift(house, account).await,
         Order::Token { account } => Ok(token(&house.tokens, account).await),
     }
+}
+
+/// Has API Entreprise asked again at once, for the operator knows better.
+async fn lift(house: &House, account: &str) -> Result<Answer, LedgerError> {
+    let plan = house.plan();
+    let known = plan.settings.entreprise.iter().flat_map(|it| &it.accounts);
+    let known = known.map(|it| format!("entreprise/{}", it.name)).any(|name| name == account);
+    let (Some(desk), true) = (&plan.desk, known) else {
+        let text =
+            format!("{account} is no account of API Entreprise; name it entreprise/NAME (`vaguemestre config`)\n");
+        return Ok(Answer { text, exit_code: 1 });
+    };
+    let was_banned = desk.lift().await?;
+    super::apis::enrol(house, &plan.catalog).await?;
+    let mut answer = Answer::default();
+    answer.line(if was_banned {
+        "the ban is no longer assumed; closed quotas are open, and what is due is asked about again"
+    } else {
+        "no ban was assumed; closed quotas and refused watches are open, and what is due is asked about again"
+    });
+    Ok(answer)
 }
 
 /// Sees to it that the ledger holds a token of `account`. The answer is empty, or a line that says why it holds none and

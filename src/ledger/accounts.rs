@@ -27,6 +27,8 @@ pub struct AccountRow {
     pub account: String,
     /// Its certificate, where it could be read.
     pub certificate: Option<CertificateFacts>,
+    /// End of its token, as far as that is known.
+    pub token_expires_at: Option<Timestamp>,
     /// Why it cannot work.
     pub problem: Option<String>,
     /// Since when.
@@ -171,7 +173,7 @@ impl Ledger {
 
 /// What is known of accounts, as [`account_row`] reads it.
 const SEEN: &str = "SELECT account, certificate_subject, certificate_serial, certificate_not_after, problem,
-     problem_since FROM accounts";
+     problem_since, token_expires_at FROM accounts";
 
 /// Whether an account has a feed to be polled: looked up by name, for there are as many accounts as feeds.
 pub(super) const POLLED: &str = "SELECT EXISTS (SELECT 1 FROM feeds WHERE feed > $1 || '/' AND feed < $1 || '0'
@@ -184,7 +186,8 @@ fn account_row(row: &SqliteRow) -> AccountRow {
         not_after,
     });
     let problem_since = time(row.get::<Option<&str>, _>(5));
-    AccountRow { account: row.get(0), certificate, problem: row.get(4), problem_since }
+    let token_expires_at = time(row.get::<Option<&str>, _>(6));
+    AccountRow { account: row.get(0), certificate, token_expires_at, problem: row.get(4), problem_since }
 }
 
 /// Answers whether there is a problem, new or another than before.

@@ -108,6 +108,18 @@ impl Ledger {
         .await
     }
 
+    /// What is known of bans, by origin.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn bans(&self) -> Result<Vec<(String, Ban)>, LedgerError> {
+        let rows = sqlx::query("SELECT suspected_at, probed_at, reason, refused_at, origin FROM bans")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
+        Ok(rows.iter().map(|row| (row.get(4), ban(row))).collect())
+    }
+
     /// What is known of a ban by the platform at `origin`.
     ///
     /// # Errors
@@ -118,12 +130,7 @@ impl Ledger {
             .fetch_optional(&self.readers)
             .await
             .map_err(|error| self.error(error))?;
-        Ok(row.map_or_else(Ban::default, |row| Ban {
-            suspected_at: time(row.get::<Option<&str>, _>(0)),
-            probed_at: time(row.get::<Option<&str>, _>(1)),
-            reason: row.get(2),
-            refused_at: time(row.get::<Option<&str>, _>(3)),
-        }))
+        Ok(row.as_ref().map_or_else(Ban::default, ban))
     }
 
     /// Remembers what is known of a ban by the platform at `origin`.
@@ -150,5 +157,14 @@ impl Ledger {
             })
         })
         .await
+    }
+}
+
+fn ban(row: &sqlx::sqlite::SqliteRow) -> Ban {
+    Ban {
+        suspected_at: time(row.get::<Option<&str>, _>(0)),
+        probed_at: time(row.get::<Option<&str>, _>(1)),
+        reason: row.get(2),
+        refused_at: time(row.get::<Option<&str>, _>(3)),
     }
 }

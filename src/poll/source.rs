@@ -169,11 +169,18 @@ fn client(platform: &Platform, timeout: Duration) -> Result<Client, String> {
 /// Reads the token of a watch's account, and makes its way to the API; else why there is none, and what to do.
 async fn open_door(platform: &Platform, watch: &Arc<Watch>) -> Result<Door, String> {
     let token = read_token(&watch.account.token).await?;
-    let settings = &watch.settings;
-    let client = client(platform, settings.timeout)?;
-    let (route, verifier) = (route(platform), Arc::clone(&platform.verifier));
-    let api = Api::new(client, &platform.base_url, settings.group, settings.timeout, route, verifier);
+    let api = api(platform, watch.settings.group, watch.settings.timeout)?;
     Ok(Door { watch: Arc::clone(watch), api, token })
+}
+
+/// The way to API Entreprise, whole calls lasting up to `timeout`.
+///
+/// # Errors
+/// Why there is none.
+pub fn api(platform: &Platform, group: config::Group, timeout: Duration) -> Result<Api, String> {
+    let client = client(platform, timeout)?;
+    let (route, verifier) = (route(platform), Arc::clone(&platform.verifier));
+    Ok(Api::new(client, &platform.base_url, group, timeout, route, verifier))
 }
 
 /// Reads an account's token, off the threads that others wait for.

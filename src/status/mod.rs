@@ -9,11 +9,13 @@ use serde::{Serialize, Serializer};
 
 use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
-use crate::ledger::{AccountRow, FeedRow, Ledger, LedgerError, TokenRow};
+use crate::ledger::{AccountRow, FeedRow, Ledger, LedgerError, QuotaRow, TokenRow};
 use crate::words::counted;
 
 /// Polls in a row without success that make a feed failing.
 const FAILING: i64 = 2;
+/// From so many days left on, a token delivered by hand is mentioned.
+const TOKEN_DAYS: i64 = 90;
 /// From so many days left on, a certificate is mentioned.
 const EXPIRING_DAYS: i64 = 60;
 
@@ -122,6 +124,8 @@ pub struct AccountStatus {
     pub token_expires_at: Option<Timestamp>,
     /// Whole seconds until then.
     pub token_seconds: Option<i64>,
+    /// Whole days until the end of a token that was delivered by hand (a JWT of API Entreprise).
+    pub token_days: Option<i64>,
     /// Its credentials were refused: they are not tried again before this, unless they change.
     pub refused_until: Option<Timestamp>,
     /// Why it cannot work.
@@ -129,6 +133,34 @@ pub struct AccountStatus {
     /// Since when.
     #[serde(serialize_with = "perhaps_in_milliseconds")]
     pub problem_since: Option<Timestamp>,
+}
+
+/// A quota, as `status` tells of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct QuotaStatus {
+    /// Its name: `ip`, `marches/json`, …
+    pub bucket: String,
+    /// Calls a minute, as the platform last said.
+    pub per_minute: u32,
+    /// Calls left of our share: in the present minute, or at the last call where that was in an earlier one.
+    pub left: u32,
+    /// Whether `left` speaks of the present minute; in a new one nothing has been used.
+    pub present: bool,
+    /// The platform refused a call: none before this.
+    pub closed_until: Option<Timestamp>,
+}
+
+/// A ban by API Entreprise, as far as it can be told.
+#[derive(Clone, Debug, Serialize)]
+pub struct BanStatus {
+    /// The platform.
+    pub origin: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it should be over.
+    pub until: Option<Timestamp>,
+    /// What was seen.
+    pub reason: String,
 }
 
 /// Everything `status` tells.
@@ -143,6 +175,10 @@ pub struct Overview {
     pub summary: String,
     /// The daemon that holds the state directory; null where none runs.
     pub daemon: Option<String>,
+    /// What API Entreprise allows in a minute.
+    pub quotas: Vec<QuotaStatus>,
+    /// The ban that is assumed; null where there is none.
+    pub ban: Option<BanStatus>,
     /// The accounts, those with problems first.
     pub accounts: Vec<AccountStatus>,
     /// The feeds, worst first.
@@ -156,7 +192,7 @@ pub struct Overview {
 pub async fn overview(
     ledger: &Ledger,
     directory: &Path,
-    interval: Duration,
+    interval: impl Fn(&FeedName) -> Duration,
     now: Timestamp,
     wanted: impl Fn(&FeedName) -> bool,
 ) -> Result<Overview, LedgerError> {
@@ -172,7 +208,7 @@ pub async fn overview(
         let counts = counts.get(row.feed.as_str()).unwrap_or(&none);
         let waiting = backlog.get(row.feed.as_str()).copied().unwrap_or_default();
         shown.insert(row.feed.account_name().to_owned());
-        feeds.push(feed(&row, counts, waiting, interval, now));
+        feeds.push(feed(&row, counts, waiting, interval(&row.feed), now));
     }
     feeds.sort_by(|a, b| a.health.cmp(&b.health).then_with(|| a.feed.cmp(&b.feed)));
     let (everything, tokens) = (ledger.accounts().await?, ledger.tokens().await?);
@@ -186,11 +222,30 @@ pub async fn overview(
         .collect();
     accounts.sort_by(|a, b| b.problem.is_some().cmp(&a.problem.is_some()).then_with(|| a.account.cmp(&b.account)));
     let daemon = crate::state::daemon(directory).map(|holder| holder.name);
+    let shows = |feed: &FeedStatus| feed.feed.starts_with("entreprise/") && feed.health != Health::Retired;
+    let (quotas, ban) = if feeds.iter().any(shows) { entreprise(ledger, now).await? } else { (Vec::new(), None) };
     let healthy = daemon.is_some()
+        && ban.is_none()
         && accounts.iter().all(|account| account.problem.is_none())
         && !feeds.iter().any(|feed| matches!(feed.health, Health::Failing | Health::Attention));
-    let summary = summary(daemon.as_deref(), &accounts, &feeds);
-    Ok(Overview { at: now, healthy, summary, daemon, accounts, feeds })
+    let summary = summary(daemon.as_deref(), ban.is_some(), &accounts, &feeds);
+    Ok(Overview { at: now, healthy, summary, daemon, quotas, ban, accounts, feeds })
+}
+
+/// Quotas and ban of API Entreprise.
+async fn entreprise(ledger: &Ledger, now: Timestamp) -> Result<(Vec<QuotaStatus>, Option<BanStatus>), LedgerError> {
+    let quota = |row: QuotaRow| QuotaStatus {
+        present: row.minute.is_some_and(|minute| minute.as_second() / 60 == now.as_second() / 60),
+        closed_until: row.closed_until.filter(|until| *until > now),
+        bucket: row.bucket,
+        per_minute: row.per_minute,
+        left: row.left,
+    };
+    let quotas = ledger.quotas().await?.into_iter().map(quota).collect();
+    let ban = ledger.bans().await?.into_iter().find_map(|(origin, ban)| {
+        Some(BanStatus { origin, since: ban.suspected_at?, until: ban.until(), reason: ban.reason })
+    });
+    Ok((quotas, ban))
 }
 
 /// An account without a feed in the ledger is shown where any of its feeds would be.
@@ -254,10 +309,12 @@ fn account(row: AccountRow, token: Option<&TokenRow>, now: Timestamp) -> Account
     let refused = token.and_then(|row| row.trouble.as_ref()).filter(|trouble| trouble.refused.is_some());
     let refused_until = refused.and_then(|trouble| trouble.at.0.checked_add(trouble.pause).ok());
 
+    let delivered = row.token_expires_at.filter(|_| row.account.starts_with("entreprise/"));
     let not_after = row.certificate.as_ref().map(|certificate| certificate.not_after);
     AccountStatus {
-        works_by_token: !row.account.starts_with("fast/"),
-        token_expires_at: expires_at,
+        works_by_token: row.account.starts_with("douane/") || row.account.starts_with("piste/"),
+        token_expires_at: expires_at.or(delivered),
+        token_days: delivered.map(|end| days_left(end, now)),
         token_seconds: expires_at.map(|end| end.duration_since(now).as_secs()),
         refused_until: refused_until.filter(|until| *until > now),
         account: row.account,
@@ -300,11 +357,14 @@ impl AccountStatus {
     /// Whether there is anything to say about it.
     #[must_use]
     pub fn needs_words(&self) -> bool {
-        self.works_by_token || self.problem.is_some() || self.certificate_days.is_some_and(|days| days < EXPIRING_DAYS)
+        self.works_by_token
+            || self.problem.is_some()
+            || self.token_days.is_some_and(|days| days < TOKEN_DAYS)
+            || self.certificate_days.is_some_and(|days| days < EXPIRING_DAYS)
     }
 }
 
-fn summary(daemon: Option<&str>, accounts: &[AccountStatus], feeds: &[FeedStatus]) -> String {
+fn summary(daemon: Option<&str>, banned: bool, accounts: &[AccountStatus], feeds: &[FeedStatus]) -> String {
     let live = || feeds.iter().filter(|feed| feed.health != Health::Retired);
     let number = |health: Health| live().filter(|feed| feed.health == health).count();
     let held: i64 = feeds.iter().map(|feed| feed.held).sum();
@@ -322,6 +382,9 @@ fn summary(daemon: Option<&str>, accounts: &[AccountStatus], feeds: &[FeedStatus
     let unusable = accounts.iter().filter(|account| account.problem.is_some()).count();
     if unusable > 0 {
         parts.push(format!("{} cannot work", counted(unusable, "account")));
+    }
+    if banned {
+        parts.push("BANNED by API Entreprise".to_owned());
     }
     parts.push(format!("{} held", counted(usize::try_from(held).unwrap_or_default(), "document")));
     parts.join(", ")

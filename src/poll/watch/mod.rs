@@ -142,7 +142,8 @@ pub(super) async fn pass(
         let verdict = Verdict::failed(banned.reason, None);
         return Ok((verdict, Seen { next: Some(banned.look_again), ..Seen::default() }));
     }
-    let round = Round { poller, feed, claim, watch, door, over: AtomicBool::new(false), generation: watch.desk.generation() };
+    let round =
+        Round { poller, feed, claim, watch, door, over: AtomicBool::new(false), generation: watch.desk.generation() };
     let mut count = Count::default();
     round.run(&mut count).await;
     round.finish(count).await
