@@ -6,7 +6,8 @@
 //! asked, when, and over which connection. It shares no code with the connector: a mistake in one is not repeated in
 //! the other.
 //!
-//! [`oauth`] plays the token servers of the customs and of PISTE, over plain HTTP.
+//! Over plain HTTP, [`oauth`] plays the token servers of the customs and of PISTE, [`gateway`] their APIs, [`entreprise`]
+//! API Entreprise with its quotas and its ban.
 //!
 //! A request walks through `connection` (TLS, reading), `shop` (what the platform holds, and what it answers),
 //! `answer` (what goes on the wire, as a [`Fault`] changes it) and `record`.
@@ -15,7 +16,10 @@ use std::io;
 
 mod answer;
 mod connection;
+pub mod entreprise;
 mod fault;
+pub mod gateway;
+mod http;
 pub mod keys;
 pub mod oauth;
 mod platform;
@@ -26,7 +30,10 @@ mod shop;
 mod tls;
 
 pub use answer::Framing;
+pub use entreprise::Entreprise;
 pub use fault::{Fault, Matcher, Times};
+pub use gateway::Gateway;
+pub use http::{Reply, Request};
 pub use keys::Keys;
 pub use platform::Platform;
 pub use record::Record;

@@ -84,6 +84,8 @@ struct Inner {
     scripts: VecDeque<Script>,
     requests: Vec<TokenRequest>,
     given: u64,
+    /// Tokens given and not revoked, and until when each is valid.
+    valid: HashMap<String, Instant>,
 }
 
 impl Desk {
@@ -114,7 +116,7 @@ impl Tokens {
             always: None,
         };
         let (clients, scripts, requests) = (HashMap::new(), VecDeque::new(), Vec::new());
-        let inner = Inner { clients, manners, scripts, requests, given: 0 };
+        let inner = Inner { clients, manners, scripts, requests, given: 0, valid: HashMap::new() };
         let desk = Arc::new(Desk { inner: Mutex::new(inner), changed: Notify::new() });
         let task = tokio::spawn(accept(listener, Arc::clone(&desk)));
         Ok(Self { desk, address, task })
@@ -145,6 +147,17 @@ impl Tokens {
     /// Changes how the server behaves from now on.
     pub fn adjust(&self, change: impl FnOnce(&mut Manners)) {
         change(&mut self.desk.lock().manners);
+    }
+
+    /// Whether `token` was given, has not been revoked, and lives.
+    #[must_use]
+    pub fn is_valid(&self, token: &str) -> bool {
+        self.desk.lock().valid.get(token).is_some_and(|end| Instant::now() < *end)
+    }
+
+    /// No token given so far is valid any more.
+    pub fn revoke_all(&self) {
+        self.desk.lock().valid.clear();
     }
 
     /// All requests so far.
@@ -234,8 +247,11 @@ fn usual(desk: &Desk, index: usize, method: &str, path: &str) -> (u16, Vec<Strin
         return refuse(400, code);
     }
     inner.given += 1;
+    let token = format!("token-{}-of-{name}", inner.given);
+    let end = Instant::now() + Duration::from_secs(inner.manners.expires_in);
+    inner.valid.insert(token.clone(), end);
     let body = serde_json::json!({
-        "access_token": format!("token-{}-of-{name}", inner.given),
+        "access_token": token,
         "expires_in": inner.manners.expires_in,
         "token_type": inner.manners.token_type,
         "refresh_token": "never to be used",
