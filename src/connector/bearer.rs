@@ -120,7 +120,8 @@ mod tests {
         fn whatever_surrounds_it_the_error_is_found(before in "[a-z\", =\\\\]{0,20}", realm in "[a-z, =]{0,20}") {
             let quoted = before.replace(['"', '\\'], "");
             let text = format!("Basic realm=\"{quoted}\", Bearer realm=\"{realm}\", error=\"invalid_token\"");
-            prop_assert_eq!(error(&text).as_deref(), Some("invalid_token"));
+            let found = error(&text);
+            prop_assert_eq!(found.as_deref(), Some("invalid_token"));
         }
     }
 }

@@ -58,6 +58,8 @@ impl Round<'_> {
             self.put_off(&due).await?;
             return asked(false, Meaning::Waits);
         };
+        let account = self.feed.name.account_name();
+        let _proof = self.watch.desk.prove(account).await;
         let Some(permit) = self.watch.desk.gate.enter(&self.watch.wants).await else {
             return asked(false, Meaning::Stopped);
         };
@@ -65,7 +67,7 @@ impl Round<'_> {
             permit.unused();
             return asked(false, Meaning::Stopped);
         };
-        let (account, now) = (self.feed.name.account_name(), self.poller.clock.now());
+        let now = self.poller.clock.now();
         if self.over.load(Ordering::Relaxed) || self.watch.desk.is_refused(account) {
             permit.unused();
             return asked(false, Meaning::Waits);
@@ -83,6 +85,8 @@ impl Round<'_> {
         let answered = self.door.api.ask(&call, &self.door.token).await;
         let (status, request_id) = match &answered {
             Ok(answered) => {
+                // Before the answer lets others through: they would all be refused as well.
+                self.heed(&answered.meaning);
                 permit.answered(&answered.facts);
                 (Some(answered.facts.status), answered.request_id.clone())
             }
@@ -102,6 +106,20 @@ impl Round<'_> {
             Err(error) => self.unheard(&due, error).await?,
         };
         asked(true, meaning)
+    }
+
+    /// Stops what a refusal stops.
+    fn heed(&self, meaning: &entreprise::Meaning) {
+        if !matches!(meaning, entreprise::Meaning::Stop { scope: Scope::Account, .. }) {
+            self.watch.desk.accept(self.feed.name.account_name());
+        }
+        if let entreprise::Meaning::Stop { scope, .. } = meaning {
+            self.over.store(true, Ordering::Relaxed);
+            if *scope == Scope::Account {
+                let until = self.poller.clock.now().saturating_add(super::REFUSED_PAUSE).unwrap_or(Timestamp::MAX);
+                self.watch.desk.leave_alone(self.feed.name.account_name(), until);
+            }
+        }
     }
 
     fn call<'c>(&'c self, subject: &'c str) -> Call<'c> {

@@ -44,6 +44,10 @@ pub struct Desk {
     flights: Mutex<HashSet<String>>,
     /// Accounts that were refused, and until when they are left alone.
     refused: Mutex<HashMap<String, Timestamp>>,
+    /// Accounts whose token was accepted since the configuration was read.
+    proven: Mutex<HashSet<String>>,
+    /// By account: held by the one call that shows whether its token is accepted.
+    proofs: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// After trouble, `/ping` comes before the next call.
     distrusted: AtomicBool,
     generation: AtomicU64,
@@ -95,6 +99,8 @@ impl Desk {
             ban: tokio::sync::Mutex::new(ban),
             flights: Mutex::default(),
             refused: Mutex::default(),
+            proven: Mutex::default(),
+            proofs: Mutex::default(),
             distrusted: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             witnesses,
@@ -126,6 +132,24 @@ impl Desk {
         new.then(|| Alone { desk: self, url: url.to_owned() })
     }
 
+    /// Waits until nobody tries out the token of `account`; the first call with it holds what this answers, so that a token
+    /// that is refused is refused once.
+    pub(super) async fn prove(&self, account: &str) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+        if locked(&self.proven).contains(account) {
+            return None;
+        }
+        let proof = Arc::clone(locked(&self.proofs).entry(account.to_owned()).or_default());
+        let proof = proof.lock_owned().await;
+        (!locked(&self.proven).contains(account)).then_some(proof)
+    }
+
+    /// The token of `account` is accepted.
+    pub(super) fn accept(&self, account: &str) {
+        if !locked(&self.proven).contains(account) {
+            locked(&self.proven).insert(account.to_owned());
+        }
+    }
+
     /// Remembers the quotas of `wants` as they are now.
     pub(super) async fn remember(&self, wants: &[Want]) -> Result<(), LedgerError> {
         self.ledger.record_quotas(self.gate.rows(wants)).await
@@ -146,9 +170,14 @@ impl Desk {
         self.distrusted.store(true, Ordering::Relaxed);
     }
 
-    /// The account was refused: none of its watches asks before `until`.
-    pub(super) async fn refuse(&self, account: &str, text: &str, until: Timestamp) -> Result<(), LedgerError> {
+    /// None of the account's watches asks before `until`, from this moment on.
+    pub(super) fn leave_alone(&self, account: &str, until: Timestamp) {
         locked(&self.refused).insert(account.to_owned(), until);
+    }
+
+    /// The account was refused: none of its watches asks before `until`, whatever becomes of this process.
+    pub(super) async fn refuse(&self, account: &str, text: &str, until: Timestamp) -> Result<(), LedgerError> {
+        self.leave_alone(account, until);
         self.ledger.hold_account(account, until).await?;
         let news = self.ledger.judge_account(account, None, Some(text.to_owned()), self.clock.now()).await?;
         if news {
@@ -166,6 +195,7 @@ impl Desk {
     /// A changed configuration may have cured what was refused; passes that work by the old one end, and begin anew.
     pub fn begin_anew(&self) {
         locked(&self.refused).clear();
+        locked(&self.proven).clear();
         self.generation.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -160,7 +160,8 @@ impl Round<'_> {
             let open = count.end.is_none() && count.failure.is_none();
             if !open {
                 self.over.store(true, Ordering::Relaxed);
-            } else if calls.len() < CONCURRENCY {
+            } else if calls.len() < if count.asked > 0 { CONCURRENCY } else { 1 } {
+                // One call shows whether path and rights are right: where they are not, it is the only one.
                 if queue.is_empty() && !exhausted {
                     match self.page(&taken).await {
                         Ok(page) => {
