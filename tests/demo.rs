@@ -120,9 +120,10 @@ async fn the_demo_ends_by_itself_with_all_documents_collected_and_leaves_nothing
         "HEALED     fast/mairie/chorus 4302",
         "answers 503",
         "HEALED     fast/mairie/pes-retour works again",
-        "3 feeds, 3 well, 10 documents held",
+        "6 feeds, 6 well, 17 documents held",
         "ledger.sqlite \"SELECT",
         "10 documents collected, each downloaded once",
+        "7 versions of what the other platforms say, one per change, by 4 tokens",
     ] {
         assert!(demo.told.contains(promised), "{promised}:\n{}", demo.told);
     }
@@ -140,7 +141,7 @@ async fn with_keep_the_demo_stays_up_until_a_signal_and_leaves_its_directory() {
     let config = folder.join("vaguemestre.toml");
     let status = command().arg("--config").arg(&config).arg("status").output().await.unwrap();
     assert!(
-        status.status.success() && String::from_utf8_lossy(&status.stdout).contains("3 feeds, 3 well"),
+        status.status.success() && String::from_utf8_lossy(&status.stdout).contains("6 feeds, 6 well"),
         "{status:?}"
     );
     demo.wait_for("inbox/fast/mairie/pes-retour/5002.xml").await;
@@ -157,7 +158,7 @@ async fn an_interrupted_demo_leaves_no_process_and_no_file() {
     for signal in ["INT", "TERM", "HUP"] {
         let mut demo = Demo::start(&[]);
         let daemon = demo.daemon().await;
-        demo.wait_for("ready: 3 feeds").await;
+        demo.wait_for("ready: 6 feeds").await;
         demo.signal(signal);
         let (status, errors) = demo.end().await;
         assert_eq!(status.code(), Some(1));
@@ -171,7 +172,7 @@ async fn an_interrupted_demo_leaves_no_process_and_no_file() {
 async fn a_daemon_that_dies_fails_the_demo_with_its_last_words() {
     let mut demo = Demo::start(&[]);
     let daemon = demo.daemon().await;
-    demo.wait_for("ready: 3 feeds").await;
+    demo.wait_for("ready: 6 feeds").await;
     kill("KILL", daemon);
     let (status, errors) = demo.end().await;
     assert_eq!(status.code(), Some(1));

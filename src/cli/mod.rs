@@ -88,7 +88,7 @@ enum Command {
     Token(token::Arguments),
     /// Has API Entreprise asked again, though it seems to have banned this machine or has refused an account
     Lift(lift::Arguments),
-    /// A simulated platform and the real daemon against it, in a temporary directory; takes 20 s
+    /// Simulated platforms and the real daemon against them, in a temporary directory; takes 20 s
     #[cfg(feature = "simulator")]
     Demo(demo::Arguments),
     /// Prints completions for a shell

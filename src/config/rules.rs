@@ -30,7 +30,7 @@ pub(super) fn judge(settings: &Settings, layers: &Layers, findings: &mut Vec<Fin
         say("fast.maintenance", calendar.err().map(no_time_left));
     }
     let strict =
-        settings.fast.as_ref().filter(|fast| !fast.loopback && !(fast.accounts.is_empty() && fast.unusable.is_empty()));
+        settings.fast.as_ref().filter(|fast| !(fast.loopback || fast.accounts.is_empty() && fast.unusable.is_empty()));
     if strict.is_some() || gateways_are_elsewhere(settings) {
         let day = Duration::from_secs(86_400);
         say("schedule.interval", between(schedule.interval, HALF_HOUR, day));

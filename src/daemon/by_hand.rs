@@ -51,6 +51,10 @@ async fn retry(
         return Ok(Err("the ledger knows no such document".to_owned()));
     };
     let Ok(state) = row.state.parse::<DocumentState>() else { return Ok(Err(format!("its state is {}", row.state))) };
+    if house.ledger.is_version(id).await? {
+        let what = "is a version of something that changes: what the platform says now is asked for by itself";
+        return Ok(Err(what.to_owned()));
+    }
     if accept {
         return self::accept(house, feed, remote_id, id, state, quarantine).await;
     }

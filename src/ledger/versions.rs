@@ -110,6 +110,15 @@ impl Ledger {
         .await
     }
 
+    /// Whether the document of row `id` is a version of something that changes.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn is_version(&self, id: i64) -> Result<bool, LedgerError> {
+        let is = sqlx::query_scalar("SELECT subject IS NOT NULL FROM documents WHERE id = $1").bind(id);
+        Ok(is.fetch_optional(&self.readers).await.map_err(|error| self.error(error))?.unwrap_or(false))
+    }
+
     /// Forgets one version whose bytes did not stay.
     ///
     /// # Errors

@@ -159,7 +159,7 @@ impl Model {
         let limit = self.limit(of);
         let refused = counted.0 > limit;
         outcome.refused += usize::from(refused);
-        let says = self.silent == 0 || number % self.silent != 0;
+        let says = self.silent == 0 || !number.is_multiple_of(self.silent);
         call.facts = Facts {
             status: if refused { 429 } else { 200 },
             date: Some(server.div_euclid(1000)),

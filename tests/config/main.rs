@@ -1,6 +1,6 @@
 //! Section 3 of the contract: what a configuration may say, and what is said about a wrong one.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails a test")]
 
 mod apis;
 mod clients;

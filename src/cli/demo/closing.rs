@@ -16,22 +16,21 @@ const QUERY: &str = "SELECT feed, remote_id, state, attempts, size, stored_at FR
 /// Who takes part, and where.
 pub(super) fn introduce(stage: &Stage, daemon: &Daemon) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "A simulated FAST-Parapheur and the real daemon, on this machine only; about 20 s. Times are of Paris.\n"
-    )?;
+    writeln!(out, "Simulated platforms and the real daemon, on this machine only; about 20 s. Times are of Paris.\n")?;
     writeln!(out, "  platform  {}, which demands a client certificate", stage.address())?;
     writeln!(out, "  daemon    process {}, `run` with {}", daemon.id(), stage.config().display())?;
     writeln!(
         out,
         "  account   {ACCOUNT}, SIREN {SIREN}: three feeds, each listed every {} s (in life: 30 min)",
         INTERVAL.as_secs()
-    )
+    )?;
+    writeln!(out, "            douane/siege, piste/sne, entreprise/marches: one feed each, asked as often")
 }
 
 /// The closing summary.
 pub(super) fn summarize(stage: &Stage, overview: &Overview) -> anyhow::Result<()> {
     let (documents, again) = stage.verify()?;
+    let (versions, tokens, calls) = stage.verify_apis()?;
     let mut out = io::stdout().lock();
     writeln!(out, "\n`vaguemestre status`, a moment ago:\n")?;
     status::show(&mut out, overview)?;
@@ -43,6 +42,11 @@ pub(super) fn summarize(stage: &Stage, overview: &Overview) -> anyhow::Result<()
     writeln!(
         out,
         "{documents} documents collected, each downloaded once, and in the inbox byte for byte as it was sent."
+    )?;
+    writeln!(
+        out,
+        "{versions} versions of what the other platforms say, one per change, by {tokens} tokens ({calls} calls of API \
+         Entreprise, none refused)."
     )?;
     for id in again {
         writeln!(out, "({id} was asked for twice: the first answer was none, and is in archive/quarantine.)")?;

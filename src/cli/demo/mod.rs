@@ -1,9 +1,10 @@
-//! `vaguemestre demo`: a simulated platform on loopback, in this process, and the real daemon against it, as a child.
+//! `vaguemestre demo`: simulated platforms on loopback, in this process, and the real daemon against them, as a child.
 //!
-//! [`story`] says what happens on the platform, [`stage`] makes it happen, [`daemon`] is the child with its log,
+//! [`story`] says what happens on the platform, [`stage`] makes it happen ([`apis`] on the platforms with HTTP APIs), [`daemon`] is the child with its log,
 //! [`narration`] tells a person what that log says, and [`closing`] what there is to see at the end. Nothing waits for
 //! a time to pass: an act ends when the daemon has said that its documents are handed over.
 
+mod apis;
 mod closing;
 mod daemon;
 mod narration;

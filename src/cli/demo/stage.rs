@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use bytes::Bytes;
 use tempfile::TempDir;
 
+use super::apis::Apis;
 use super::narration::Narration;
 use super::story::{Act, Post, Trouble};
 use crate::feed::{FeedName, Kind};
@@ -25,6 +26,7 @@ pub(super) struct Stage {
     folder: TempDir,
     keep: bool,
     platform: Platform,
+    apis: Apis,
     posted: Vec<Posted>,
 }
 
@@ -50,8 +52,9 @@ impl Stage {
         keys.client("Mairie de demonstration", Standing::Valid)?.write(folder.path(), "mairie.pem")?;
         let platform = Platform::start(&keys).await?;
         platform.open(SIREN);
-        let stage = Self { folder, keep, platform, posted: Vec::new() };
-        std::fs::write(stage.config(), stage.configuration())?;
+        let apis = Apis::start(folder.path()).await?;
+        let stage = Self { folder, keep, platform, apis, posted: Vec::new() };
+        std::fs::write(stage.config(), stage.configuration() + &stage.apis.configuration())?;
         Ok(stage)
     }
 
@@ -99,6 +102,7 @@ level = "debug"
                     let fault = Fault::Status(503, Bytes::from_static(b"Service Unavailable"), Vec::new());
                     self.platform.set_fault(Matcher::listing(SIREN, *kind), fault, Times::Once);
                 }
+                Trouble::Shaken => self.apis.shake(),
                 Trouble::ListsAgain => self.platform.adjust(|it| it.keep_listing = true),
             }
         }
@@ -127,14 +131,19 @@ level = "debug"
     /// Whether all documents are handed over, and all feeds were listed well.
     pub(super) fn is_complete(&self, heard: &Narration) -> bool {
         let listed = |kind| heard.polled_well.contains(FeedName::fast(ACCOUNT, kind).as_str());
-        self.posted.iter().all(|posted| heard.delivered.contains(&posted.id)) && Kind::ALL.into_iter().all(listed)
+        let all = self.posted.iter().all(|posted| heard.delivered.contains(&posted.id));
+        all && self.apis.is_complete(heard) && Kind::ALL.into_iter().all(listed)
     }
 
     /// The story takes too long: what it waits for.
     pub(super) fn overdue(&self, heard: &Narration, limit: Duration) -> anyhow::Error {
         let missing = self.posted.iter().filter(|posted| !heard.delivered.contains(&posted.id));
         let missing: Vec<String> = missing.map(|posted| format!("{}/{}", posted.feed, posted.id)).collect();
-        let what = if missing.is_empty() { "a good listing of each feed".to_owned() } else { missing.join(", ") };
+        let what = if missing.is_empty() {
+            format!("a good listing of each feed, or {}", self.apis.missing(heard))
+        } else {
+            missing.join(", ")
+        };
         anyhow!("not within {} s: {what}", limit.as_secs())
     }
 
@@ -150,6 +159,11 @@ level = "debug"
         }
         let again = self.posted.iter().filter(|posted| posted.requests > 1).map(|posted| posted.id.as_str());
         Ok((self.posted.len(), again.collect()))
+    }
+
+    /// Versions that the other platforms' answers made, requests for tokens, and calls of API Entreprise.
+    pub(super) fn verify_apis(&self) -> anyhow::Result<(usize, usize, usize)> {
+        self.apis.verify()
     }
 
     pub(super) fn address(&self) -> String {

@@ -22,6 +22,8 @@ pub(super) enum Trouble {
     HtmlInstead(u64),
     /// The next listing of this kind is answered 503.
     Outage(Kind),
+    /// The other platforms revoke all tokens early, and what they say changes.
+    Shaken,
     /// Listings show documents that were collected already.
     ListsAgain,
 }
@@ -41,6 +43,7 @@ pub(super) const STORY: [Act; 3] = [
             "Seven documents wait on the platform: three acquittements (one says that Helios refused",
             "the deposit), two PES-Retour, two flows of Chorus Pro. The platform is not well: its",
             "first answer for 4302 will be an HTML page, with status 200 as if it were the document.",
+            "The customs, PISTE and API Entreprise are asked as well, with tokens, within quotas.",
         ],
         troubles: &[Trouble::HtmlInstead(4302)],
         posts: &[
@@ -54,8 +57,11 @@ pub(super) const STORY: [Act; 3] = [
         ],
     },
     Act {
-        told: &["Two more documents come, and the next listing of the PES-Retour will be answered 503."],
-        troubles: &[Trouble::Outage(Kind::PesRetour)],
+        told: &[
+            "Two more documents come, and the next listing of the PES-Retour will be answered 503.",
+            "All tokens are revoked early; a declaration moves on, and a company takes another name.",
+        ],
+        troubles: &[Trouble::Outage(Kind::PesRetour), Trouble::Shaken],
         posts: &[Post::PesRetour(4203), Post::Chorus(4303)],
     },
     Act {

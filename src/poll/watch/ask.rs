@@ -239,7 +239,8 @@ impl Round<'_> {
 
     async fn unheard(&self, due: &DueSubject, error: HttpError) -> Result<Meaning, LedgerError> {
         let text = error.to_string();
-        self.retry(due, None, &text, None).await?;
+        let wait = COOLING.saturating_mul(2_u32.saturating_pow(due.setbacks.min(6)));
+        self.retry(due, None, &text, Some(wait)).await?;
         Ok(Meaning::Unanswered(text))
     }
 

@@ -127,3 +127,88 @@ fn part(id: &str) -> f64 {
     let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     f64::from(hash) / (f64::from(u32::MAX) + 1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rota(every: u64, hours: &str, pace: Pace) -> Rota {
+        Rota { every: Duration::from_secs(every), hours: hours.parse().unwrap(), pace }
+    }
+
+    fn members(count: usize) -> Vec<Member> {
+        (0..count).map(|number| Member { id: format!("n{number}"), object: None }).collect()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn known(rota: &Rota, count: usize, now: Timestamp) -> HashMap<String, KnownSubject> {
+        let new = rota.enrol(&members(count), &HashMap::new(), now).new;
+        let subject = |next| KnownSubject { configured: true, next_at: Some(next), setbacks: 0 };
+        new.into_iter().map(|(id, next)| (id, subject(next))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn new_subjects_are_spread_evenly_over_the_open_hours_of_one_interval(
+            count in 1_usize..300, minute in 0_i64..20_000, days in 1_u64..10,
+            hours in prop_oneof![Just("20:00-07:00"), Just("00:00-24:00"), Just("09:30-11:00")]
+        ) {
+            let now = at("2026-11-22T10:00:00Z").saturating_add(SignedDuration::from_mins(minute)).unwrap();
+            let rota = rota(days * 86_400, hours, Pace::Spread);
+            let mut times: Vec<Timestamp> = known(&rota, count, now).values().filter_map(|it| it.next_at).collect();
+            times.sort_unstable();
+            prop_assert_eq!(times.len(), count);
+            let end = after(now, rota.every + Duration::from_secs(26 * 3600));
+            prop_assert!(times.iter().all(|&time| time >= now && time <= end && rota.hours.is_open(time)));
+            // No two are closer than their share of the open time, less the cut to milliseconds.
+            let step = rota.every.mul_f64(rota.hours.open_share()) / u32::try_from(count).unwrap();
+            let least = SignedDuration::try_from(step).unwrap() - SignedDuration::from_secs(1);
+            prop_assert!(times.windows(2).all(|pair| pair[1].duration_since(pair[0]) >= least));
+        }
+
+        #[test]
+        fn a_subject_is_asked_again_after_one_interval_and_only_in_open_hours(
+            minute in 0_i64..20_000, every in 3600_u64..900_000, id in "[0-9]{9}"
+        ) {
+            let asked = at("2026-11-22T10:00:00Z").saturating_add(SignedDuration::from_mins(minute)).unwrap();
+            for pace in [Pace::Spread, Pace::Fast] {
+                let rota = rota(every, "20:00-07:00", pace);
+                let again = rota.again(&id, asked, asked);
+                prop_assert!(rota.hours.is_open(again) && again >= after(asked, rota.every));
+                prop_assert!(again <= after(asked, rota.every + Duration::from_secs(25 * 3600)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_planned_stays_and_only_what_changed_is_planned() {
+        let (rota, now) = (rota(86_400, "00:00-24:00", Pace::Spread), at("2026-11-22T10:00:00Z"));
+        let mut known = known(&rota, 10, now);
+        let none = rota.enrol(&members(10), &known, now);
+        assert!(none.new.is_empty() && none.back.is_empty() && none.gone.is_empty());
+        let fewer = rota.enrol(&members(8), &known, now);
+        assert_eq!((fewer.gone.len(), fewer.new.len()), (2, 0));
+        let more = rota.enrol(&members(12), &known, now);
+        assert_eq!((more.gone.len(), more.new.len()), (0, 2));
+        // The clock was set back by a month: nobody waits for it to catch up.
+        let before = now.saturating_sub(SignedDuration::from_hours(30 * 24)).unwrap();
+        assert_eq!(rota.enrol(&members(10), &known, before).back.len(), 10);
+        // A wait that the platform asked for stays, however long.
+        known.values_mut().for_each(|subject| subject.setbacks = 1);
+        assert!(rota.enrol(&members(10), &known, before).back.is_empty());
+    }
+
+    #[test]
+    fn pauses_double_and_the_platform_s_own_wait_counts() {
+        let (rota, now) = (rota(7 * 86_400, "00:00-24:00", Pace::Fast), at("2026-11-22T10:00:00Z"));
+        let minutes = |setbacks, wait| rota.retry(setbacks, wait, now).duration_since(now).as_mins();
+        assert_eq!([1, 2, 3, 30].map(|setbacks| minutes(setbacks, None)), [1, 2, 4, 360]);
+        assert_eq!(minutes(1, Some(Duration::from_secs(172_800))), 2880);
+        assert_eq!(rota.retry(1, Some(Duration::ZERO), now).duration_since(now).as_secs(), 20);
+    }
+}
