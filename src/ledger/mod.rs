@@ -44,7 +44,7 @@ pub use error::LedgerError;
 pub use feeds::Due;
 pub use listing::Recorded;
 pub use polls::{ClaimTerms, HealthChange, Outcome, PollEnd};
-pub use quotas::QuotaRow;
+pub use quotas::{BanRow, QuotaRow};
 pub use register::{Conflict, FeedIdentity, Registration};
 pub use requests::{Request, RequestState};
 pub use subjects::{DueSubject, Enrolment, KnownSubject, SubjectAnswer, Validators};

@@ -5,7 +5,6 @@ use sqlx::Row as _;
 
 use super::{Ledger, LedgerError, time};
 use crate::clock::stamp;
-use crate::quota::Ban;
 
 /// What is remembered of a quota.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +27,19 @@ pub struct QuotaRow {
     pub skew_to_ms: i64,
     /// When this was so.
     pub at: Timestamp,
+}
+
+/// What is remembered of a ban.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BanRow {
+    /// Since when it is assumed; none: there is none.
+    pub suspected_at: Option<Timestamp>,
+    /// The last `/ping` since then.
+    pub probed_at: Option<Timestamp>,
+    /// Why it is assumed.
+    pub reason: String,
+    /// The last refusal for too many calls.
+    pub refused_at: Option<Timestamp>,
 }
 
 impl Ledger {
@@ -112,7 +124,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn bans(&self) -> Result<Vec<(String, Ban)>, LedgerError> {
+    pub async fn bans(&self) -> Result<Vec<(String, BanRow)>, LedgerError> {
         let rows = sqlx::query("SELECT suspected_at, probed_at, reason, refused_at, origin FROM bans")
             .fetch_all(&self.readers)
             .await
@@ -124,20 +136,20 @@ impl Ledger {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn ban(&self, origin: &str) -> Result<Ban, LedgerError> {
+    pub async fn ban(&self, origin: &str) -> Result<BanRow, LedgerError> {
         let row = sqlx::query("SELECT suspected_at, probed_at, reason, refused_at FROM bans WHERE origin = $1")
             .bind(origin)
             .fetch_optional(&self.readers)
             .await
             .map_err(|error| self.error(error))?;
-        Ok(row.as_ref().map_or_else(Ban::default, ban))
+        Ok(row.as_ref().map_or_else(BanRow::default, ban))
     }
 
     /// Remembers what is known of a ban by the platform at `origin`.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn record_ban(&self, origin: &str, ban: Ban) -> Result<(), LedgerError> {
+    pub async fn record_ban(&self, origin: &str, ban: BanRow) -> Result<(), LedgerError> {
         let origin = origin.to_owned();
         self.write(move |c| {
             Box::pin(async move {
@@ -160,8 +172,8 @@ impl Ledger {
     }
 }
 
-fn ban(row: &sqlx::sqlite::SqliteRow) -> Ban {
-    Ban {
+fn ban(row: &sqlx::sqlite::SqliteRow) -> BanRow {
+    BanRow {
         suspected_at: time(row.get::<Option<&str>, _>(0)),
         probed_at: time(row.get::<Option<&str>, _>(1)),
         reason: row.get(2),

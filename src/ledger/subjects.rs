@@ -67,6 +67,11 @@ pub struct Enrolment {
     pub gone: Vec<String>,
 }
 
+/// What [`Ledger::due_subjects`] asks: along `subjects_next`.
+pub(super) const DUE: &str =
+    "SELECT subject, setbacks FROM subjects WHERE feed = $1 AND configured = 1 AND next_at <= $2
+     ORDER BY next_at, subject LIMIT $3";
+
 impl Ledger {
     /// All subjects of `feed` that the ledger has.
     ///
@@ -133,16 +138,13 @@ impl Ledger {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<DueSubject>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT subject, setbacks FROM subjects WHERE feed = $1 AND configured = 1 AND next_at <= $2
-             ORDER BY next_at, subject LIMIT $3",
-        )
-        .bind(feed.as_str())
-        .bind(stamp(now))
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
+        let rows = sqlx::query(DUE)
+            .bind(feed.as_str())
+            .bind(stamp(now))
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
         Ok(rows.iter().map(|row| DueSubject { subject: row.get(0), setbacks: row.get(1) }).collect())
     }
 

@@ -35,21 +35,28 @@ pub struct NewVersion {
     pub stem: String,
 }
 
+/// What [`Ledger::drop_unkept_versions`] asks of a feed: along `documents_state` (`+subject`: not along all versions).
+pub(super) const UNKEPT: &str =
+    "SELECT id FROM documents WHERE feed = $1 AND state = 'fetching' AND +subject IS NOT NULL";
+/// And of all: `CROSS JOIN` has SQLite look into each feed, not at each document.
+pub(super) const ALL_UNKEPT: &str = "SELECT documents.id FROM feeds CROSS JOIN documents ON documents.feed = feeds.feed
+     WHERE state = 'fetching' AND +subject IS NOT NULL AND $1 IS NULL";
+/// What [`Ledger::latest_version`] asks: along `documents_versions`.
+pub(super) const LATEST: &str = "SELECT sha256, coalesce(digest, sha256), archive_path FROM documents
+     WHERE feed = $1 AND subject = $2 AND +state IN ('stored', 'delivered') ORDER BY id DESC LIMIT 1";
+
 impl Ledger {
     /// The latest version held of `subject`.
     ///
     /// # Errors
     /// When the ledger fails.
     pub async fn latest_version(&self, feed: &FeedName, subject: &str) -> Result<Option<Version>, LedgerError> {
-        let row = sqlx::query(
-            "SELECT sha256, coalesce(digest, sha256), archive_path FROM documents
-             WHERE feed = $1 AND subject = $2 AND +state IN ('stored', 'delivered') ORDER BY id DESC LIMIT 1",
-        )
-        .bind(feed.as_str())
-        .bind(subject)
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
+        let row = sqlx::query(LATEST)
+            .bind(feed.as_str())
+            .bind(subject)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
         Ok(row.map(|row| Version { sha256: row.get(0), digest: row.get(1), archive_path: row.get(2) }))
     }
 
@@ -94,20 +101,15 @@ impl Ledger {
     /// # Errors
     /// When the ledger fails.
     pub async fn drop_unkept_versions(&self, feed: Option<&FeedName>) -> Result<(), LedgerError> {
-        let feed = feed.cloned();
-        self.write(move |c| {
-            Box::pin(async move {
-                sqlx::query(
-                    "DELETE FROM documents WHERE subject IS NOT NULL AND state = 'fetching'
-                         AND ($1 IS NULL OR feed = $1)",
-                )
-                .bind(feed.as_ref().map(FeedName::as_str))
-                .execute(c)
-                .await?;
-                Ok(())
-            })
-        })
-        .await
+        let rows: Vec<i64> = sqlx::query_scalar(if feed.is_some() { UNKEPT } else { ALL_UNKEPT })
+            .bind(feed.map(FeedName::as_str))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
+        for id in rows {
+            self.drop_version(id).await?;
+        }
+        Ok(())
     }
 
     /// Whether the document of row `id` is a version of something that changes.

@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::ledger::BanRow;
+
 /// One `/ping` in so long, and nothing else.
 const PROBE: SignedDuration = SignedDuration::from_hours(1);
 /// How long a ban is said to last.
@@ -9,64 +11,55 @@ const LASTS: SignedDuration = SignedDuration::from_hours(12);
 /// Silence so soon after a refusal is a ban, whatever else is silent.
 const AFTER_REFUSAL: SignedDuration = SignedDuration::from_mins(10);
 
-/// What is known of the ban on this machine.
+/// The ban on this machine, as far as it can be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ban {
-    /// Since when it is assumed; none: there is none.
-    pub suspected_at: Option<Timestamp>,
-    /// The last `/ping` since then.
-    pub probed_at: Option<Timestamp>,
-    /// Why it is assumed.
-    pub reason: String,
-    /// The last refusal for too many calls.
-    pub refused_at: Option<Timestamp>,
-}
+pub struct Ban(pub BanRow);
 
 impl Ban {
     /// Assumes a ban from `now` on.
     pub fn suspect(&mut self, reason: String, now: Timestamp) {
-        (self.suspected_at, self.probed_at, self.reason) = (Some(now), Some(now), reason);
+        (self.0.suspected_at, self.0.probed_at, self.0.reason) = (Some(now), Some(now), reason);
     }
 
     /// There is none, or no longer.
     pub fn lift(&mut self) {
-        (self.suspected_at, self.probed_at, self.reason) = (None, None, String::new());
+        (self.0.suspected_at, self.0.probed_at, self.0.reason) = (None, None, String::new());
     }
 
     /// A call was refused for being one too many.
     pub fn refused(&mut self, now: Timestamp) {
-        self.refused_at = Some(now);
+        self.0.refused_at = Some(now);
     }
 
     /// Whether a ban is assumed.
     #[must_use]
     pub const fn is_on(&self) -> bool {
-        self.suspected_at.is_some()
+        self.0.suspected_at.is_some()
     }
 
     /// Whether silence at `now` follows a refusal closely.
     #[must_use]
     pub fn follows_refusal(&self, now: Timestamp) -> bool {
-        self.refused_at.is_some_and(|at| at > now || now.duration_since(at) < AFTER_REFUSAL)
+        self.0.refused_at.is_some_and(|at| at > now || now.duration_since(at) < AFTER_REFUSAL)
     }
 
     /// When the next `/ping` may leave. One recorded in the future was by a clock set back since: it counts as now, from
     /// now on.
     pub fn next_probe(&mut self, now: Timestamp) -> Timestamp {
-        let last = self.probed_at.or(self.suspected_at).unwrap_or(now).min(now);
-        self.probed_at = Some(last);
+        let last = self.0.probed_at.or(self.0.suspected_at).unwrap_or(now).min(now);
+        self.0.probed_at = Some(last);
         last.saturating_add(PROBE).unwrap_or(Timestamp::MAX)
     }
 
     /// A `/ping` leaves.
     pub fn probe(&mut self, now: Timestamp) {
-        self.probed_at = Some(now);
+        self.0.probed_at = Some(now);
     }
 
     /// When it should be over.
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
-        self.suspected_at.map(|at| at.saturating_add(LASTS).unwrap_or(Timestamp::MAX))
+        self.0.suspected_at.map(|at| at.saturating_add(LASTS).unwrap_or(Timestamp::MAX))
     }
 }
 

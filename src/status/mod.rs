@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
 use crate::ledger::{AccountRow, FeedRow, Ledger, LedgerError, QuotaRow, TokenRow};
+use crate::quota::Ban;
 use crate::words::counted;
 
 /// Polls in a row without success that make a feed failing.
@@ -243,7 +244,8 @@ async fn entreprise(ledger: &Ledger, now: Timestamp) -> Result<(Vec<QuotaStatus>
     };
     let quotas = ledger.quotas().await?.into_iter().map(quota).collect();
     let ban = ledger.bans().await?.into_iter().find_map(|(origin, ban)| {
-        Some(BanStatus { origin, since: ban.suspected_at?, until: ban.until(), reason: ban.reason })
+        let until = Ban(ban.clone()).until();
+        Some(BanStatus { origin, since: ban.suspected_at?, until, reason: ban.reason })
     });
     Ok((quotas, ban))
 }

@@ -1,6 +1,6 @@
 //! What runs often, or over much, follows an index: it costs what it answers, not what the ledger holds.
 
-use super::super::{accounts, catalogue, deliveries, documents, feeds, listing};
+use super::super::{accounts, catalogue, deliveries, documents, feeds, listing, subjects, versions};
 use super::*;
 
 #[tokio::test]
@@ -58,4 +58,18 @@ async fn an_account_is_looked_up_among_feeds_by_its_name() {
 async fn feeds_that_are_due_are_found_by_their_times() {
     let plan = Desk::new().await.plan(feeds::DUE).await;
     assert!(plan.contains("feeds_next (next_poll_at<?)") && plan.contains("feeds_resume (resume_at<?)"), "{plan}");
+}
+
+#[tokio::test]
+async fn versions_and_subjects_are_found_without_walking_all_there_are() {
+    let desk = Desk::new().await;
+    for (query, index) in [
+        (versions::LATEST, "documents_versions (feed=? AND subject=?)"),
+        (versions::UNKEPT, "documents_state (feed=? AND state=?)"),
+        (versions::ALL_UNKEPT, "documents_state (feed=? AND state=?)"),
+        (subjects::DUE, "subjects_next (feed=? AND next_at<?)"),
+    ] {
+        let plan = desk.plan(query).await;
+        assert!(plan.contains(index) && !plan.contains("SCAN documents"), "{plan}");
+    }
 }

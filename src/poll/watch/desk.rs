@@ -90,7 +90,7 @@ impl Desk {
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, LedgerError> {
         let gate = Gate::restore(&ledger, Arc::clone(&clock), share, stopping).await?;
-        let ban = Watcher { ban: ledger.ban(origin).await?, answered: None };
+        let ban = Watcher { ban: Ban(ledger.ban(origin).await?), answered: None };
         Ok(Self {
             gate,
             origin: origin.to_owned(),
@@ -162,7 +162,7 @@ impl Desk {
         }
         let mut watcher = self.ban.lock().await;
         watcher.ban.refused(self.clock.now());
-        self.ledger.record_ban(&self.origin, watcher.ban.clone()).await
+        self.ledger.record_ban(&self.origin, watcher.ban.0.clone()).await
     }
 
     /// After trouble, the next pass begins with `/ping`.
@@ -214,7 +214,7 @@ impl Desk {
                 return Ok(Some(halt_of(&mut watcher.ban, now)));
             }
             watcher.ban.probe(now);
-            self.ledger.record_ban(&self.origin, watcher.ban.clone()).await?;
+            self.ledger.record_ban(&self.origin, watcher.ban.0.clone()).await?;
             return match api.ping(path).await {
                 Ok(_) => {
                     self.end_ban(&mut watcher.ban, "the platform answers again").await?;
@@ -268,7 +268,7 @@ impl Desk {
             return Ok(Halt { reason, look_again: later(now, PAUSE) });
         }
         ban.suspect(error.to_owned(), now);
-        self.ledger.record_ban(&self.origin, ban.clone()).await?;
+        self.ledger.record_ban(&self.origin, ban.0.clone()).await?;
         let halt = halt_of(ban, now);
         let (origin, reason) = (&self.origin, &halt.reason);
         tracing::error!(event = event::BAN_SUSPECTED, origin, until = ban.until().map(tracing_time), "{reason}");
@@ -294,7 +294,7 @@ impl Desk {
     pub async fn lift(&self) -> Result<bool, LedgerError> {
         let mut watcher = self.ban.lock().await;
         let was = watcher.ban.is_on();
-        watcher.ban.refused_at = None;
+        watcher.ban.0.refused_at = None;
         self.end_ban(&mut watcher.ban, "an operator lifts it").await?;
         locked(&self.refused).clear();
         self.gate.reopen();
@@ -308,7 +308,7 @@ impl Desk {
             tracing::info!(event = event::BAN_LIFTED, origin, "{origin} is asked again: {why}");
         }
         ban.lift();
-        self.ledger.record_ban(&self.origin, ban.clone()).await
+        self.ledger.record_ban(&self.origin, ban.0.clone()).await
     }
 }
 
@@ -319,7 +319,7 @@ fn halt_of(ban: &mut Ban, now: Timestamp) -> Halt {
     let reason = format!(
         "API Entreprise answers nothing ({}): this machine's address seems banned, until {until} (Paris) at the latest; \
          nothing is asked but one /ping an hour; if you know better: `vaguemestre lift entreprise/ACCOUNT`",
-        ban.reason
+        ban.0.reason
     );
     Halt { reason, look_again: ban.next_probe(now) }
 }
