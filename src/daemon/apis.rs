@@ -211,11 +211,12 @@ pub(super) async fn judge_tokens(
     Ok(judged)
 }
 
-/// Brings the subjects of all watches in line with the configuration, and plans each watch for its next.
+/// Brings the subjects of all watches in line with the configuration, and plans each watch for its next; with `forgive`
+/// those that were refused as well.
 ///
 /// # Errors
 /// When the ledger fails.
-pub(super) async fn enrol(house: &House, catalog: &Catalog) -> Result<(), LedgerError> {
+pub(super) async fn enrol(house: &House, catalog: &Catalog, forgive: bool) -> Result<(), LedgerError> {
     let mut plans = Vec::new();
     for feed in catalog.values() {
         let Source::Watch(_, watch) = &feed.source else { continue };
@@ -225,5 +226,5 @@ pub(super) async fn enrol(house: &House, catalog: &Catalog) -> Result<(), Ledger
         let next = ledger.next_subject(&feed.name).await?.unwrap_or(now);
         plans.push((feed.name.clone(), watch.rota.hours.opens_at(next.max(now))));
     }
-    house.ledger.plan_watches(plans).await
+    house.ledger.plan_watches(plans, forgive).await
 }

@@ -174,7 +174,7 @@ impl Dispatcher {
             Some(async move { self.house.ledger.correct_listing(&due.feed, corrected.wall, &corrected.boot).await })
         });
         try_join_all(corrections).await?;
-        apis::enrol(&self.house, &plan.catalog).await?;
+        apis::enrol(&self.house, &plan.catalog, false).await?;
         let plans = late
             .into_iter()
             .filter_map(|due| {

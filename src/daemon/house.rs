@@ -145,7 +145,7 @@ impl House {
             couriers: tokio::sync::Mutex::new(couriers),
             stopping,
         };
-        apis::enrol(&house, &house.plan().catalog).await?;
+        apis::enrol(&house, &house.plan().catalog, true).await?;
         Ok(house)
     }
 
@@ -189,7 +189,7 @@ impl House {
             desk.gate.share(entreprise.share);
             desk.begin_anew();
         }
-        apis::enrol(self, &plan.catalog).await?;
+        apis::enrol(self, &plan.catalog, true).await?;
         *self.plan.write().unwrap_or_else(std::sync::PoisonError::into_inner) = plan;
         Ok(())
     }

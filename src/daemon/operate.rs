@@ -145,7 +145,7 @@ async fn lift(house: &House, account: &str) -> Result<Answer, LedgerError> {
         return Ok(Answer { text, exit_code: 1 });
     };
     let was_banned = desk.lift().await?;
-    super::apis::enrol(house, &plan.catalog).await?;
+    super::apis::enrol(house, &plan.catalog, true).await?;
     let mut answer = Answer::default();
     answer.line(if was_banned {
         "the ban is no longer assumed; closed quotas are open, and what is due is asked about again"

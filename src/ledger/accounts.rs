@@ -91,6 +91,25 @@ impl Ledger {
         .await
     }
 
+    /// Forgets what barred `account`, where something did.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn unbar(&self, account: &str) -> Result<(), LedgerError> {
+        let known = sqlx::query(AssertSqlSafe(format!("{SEEN} WHERE account = $1"))).bind(account);
+        if known.fetch_optional(&self.readers).await.map_err(|error| self.error(error))?.is_none() {
+            return Ok(());
+        }
+        let account = account.to_owned();
+        self.write(move |c| {
+            Box::pin(async move {
+                sqlx::query("DELETE FROM accounts WHERE account = $1").bind(account).execute(c).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Records why accounts, given with that, cannot be polled as they are configured. Answers those where it is new.
     ///
     /// # Errors

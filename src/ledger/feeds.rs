@@ -165,20 +165,24 @@ impl Ledger {
         .await
     }
 
-    /// Plans feeds whose subjects say when they are due, and forgets that they were refused: a changed configuration, or
-    /// a new start, may have cured it. A feed that is being polled plans itself when that ends.
+    /// Plans feeds whose subjects say when they are due. With `forgive` it is forgotten that they were refused, for a changed
+    /// configuration or a new start may have cured it; else those that are left alone stay so. A feed that is being
+    /// polled plans itself when that ends.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn plan_watches(&self, feeds: Vec<(FeedName, Timestamp)>) -> Result<(), LedgerError> {
+    pub async fn plan_watches(&self, feeds: Vec<(FeedName, Timestamp)>, forgive: bool) -> Result<(), LedgerError> {
         self.write(move |c| {
             Box::pin(async move {
                 for (feed, next) in feeds {
                     sqlx::query(
-                        "UPDATE feeds SET not_before = NULL, next_poll_at = $1 WHERE feed = $2 AND claimed_by IS NULL",
+                        "UPDATE feeds SET next_poll_at = CASE WHEN NOT $3 AND not_before > $1 THEN not_before ELSE $1 END,
+                             not_before = CASE WHEN $3 THEN NULL ELSE not_before END
+                         WHERE feed = $2 AND claimed_by IS NULL",
                     )
                     .bind(stamp(next))
                     .bind(feed.as_str())
+                    .bind(forgive)
                     .execute(&mut *c)
                     .await?;
                 }

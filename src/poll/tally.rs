@@ -260,6 +260,6 @@ fn tell(document: &Claimed, condition: &Condition, error: &str) {
         Condition::Gone => tracing::warn!(event = event::DOCUMENT_GONE, feed = %feed, remote_id, error,
             "{remote_id} of {feed} is gone: someone else has collected it ({error})"),
         Condition::Lost => tracing::error!(event = event::DOCUMENT_LOST, feed = %feed, remote_id, error,
-            "{remote_id} of {feed} is lost: {error}; ask FAST support for it, then `vaguemestre retry` or `dismiss`"),
+            "{remote_id} of {feed} is lost: {error}; ask the support of its platform for it, then `vaguemestre retry` or `dismiss`"),
     }
 }

@@ -1,16 +1,18 @@
 //! The facts that `status` tells: read from the ledger, whether a daemon runs or not.
 
+mod entreprise;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+pub use entreprise::{BanStatus, QuotaStatus};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 
 use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
-use crate::ledger::{AccountRow, FeedRow, Ledger, LedgerError, QuotaRow, TokenRow};
-use crate::quota::Ban;
+use crate::ledger::{AccountRow, FeedRow, Ledger, LedgerError, TokenRow};
 use crate::words::counted;
 
 /// Polls in a row without success that make a feed failing.
@@ -136,34 +138,6 @@ pub struct AccountStatus {
     pub problem_since: Option<Timestamp>,
 }
 
-/// A quota, as `status` tells of it.
-#[derive(Clone, Debug, Serialize)]
-pub struct QuotaStatus {
-    /// Its name: `ip`, `marches/json`, …
-    pub bucket: String,
-    /// Calls a minute, as the platform last said.
-    pub per_minute: u32,
-    /// Calls left of our share: in the present minute, or at the last call where that was in an earlier one.
-    pub left: u32,
-    /// Whether `left` speaks of the present minute; in a new one nothing has been used.
-    pub present: bool,
-    /// The platform refused a call: none before this.
-    pub closed_until: Option<Timestamp>,
-}
-
-/// A ban by API Entreprise, as far as it can be told.
-#[derive(Clone, Debug, Serialize)]
-pub struct BanStatus {
-    /// The platform.
-    pub origin: String,
-    /// Since when.
-    pub since: Timestamp,
-    /// When it should be over.
-    pub until: Option<Timestamp>,
-    /// What was seen.
-    pub reason: String,
-}
-
 /// Everything `status` tells.
 #[derive(Clone, Debug, Serialize)]
 pub struct Overview {
@@ -224,7 +198,8 @@ pub async fn overview(
     accounts.sort_by(|a, b| b.problem.is_some().cmp(&a.problem.is_some()).then_with(|| a.account.cmp(&b.account)));
     let daemon = crate::state::daemon(directory).map(|holder| holder.name);
     let shows = |feed: &FeedStatus| feed.feed.starts_with("entreprise/") && feed.health != Health::Retired;
-    let (quotas, ban) = if feeds.iter().any(shows) { entreprise(ledger, now).await? } else { (Vec::new(), None) };
+    let (quotas, ban) =
+        if feeds.iter().any(shows) { entreprise::facts(ledger, now).await? } else { (Vec::new(), None) };
     let healthy = daemon.is_some()
         && ban.is_none()
         && accounts.iter().all(|account| account.problem.is_none())
@@ -233,26 +208,12 @@ pub async fn overview(
     Ok(Overview { at: now, healthy, summary, daemon, quotas, ban, accounts, feeds })
 }
 
-/// Quotas and ban of API Entreprise.
-async fn entreprise(ledger: &Ledger, now: Timestamp) -> Result<(Vec<QuotaStatus>, Option<BanStatus>), LedgerError> {
-    let quota = |row: QuotaRow| QuotaStatus {
-        present: row.minute.is_some_and(|minute| minute.as_second() / 60 == now.as_second() / 60),
-        closed_until: row.closed_until.filter(|until| *until > now),
-        bucket: row.bucket,
-        per_minute: row.per_minute,
-        left: row.left,
-    };
-    let quotas = ledger.quotas().await?.into_iter().map(quota).collect();
-    let ban = ledger.bans().await?.into_iter().find_map(|(origin, ban)| {
-        let until = Ban(ban.clone()).until();
-        Some(BanStatus { origin, since: ban.suspected_at?, until, reason: ban.reason })
-    });
-    Ok((quotas, ban))
-}
-
-/// An account without a feed in the ledger is shown where any of its feeds would be.
+/// An account without a feed in the ledger is shown where any of its feeds would be; a feed that was never registered, for a
+/// fault in its table, by its own name; and what has no name at all always.
 fn stands_alone(row: &AccountRow, wanted: &impl Fn(&FeedName) -> bool) -> bool {
-    crate::feed::Kind::ALL.iter().any(|kind| format!("{}/{kind}", row.account).parse().is_ok_and(|name| wanted(&name)))
+    let kinds = crate::feed::Kind::ALL.iter().map(|kind| format!("{}/{kind}", row.account));
+    let names: Vec<FeedName> = kinds.chain([row.account.clone()]).filter_map(|name| name.parse().ok()).collect();
+    names.is_empty() || names.iter().any(wanted)
 }
 
 fn feed(

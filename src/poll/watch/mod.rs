@@ -23,6 +23,7 @@ use super::{Claim, Feed, Poller, Remainder, Seen, Summary};
 use crate::config::{self, EntrepriseAccount, Member};
 use crate::connector::entreprise::Api;
 use crate::ledger::{DueSubject, LedgerError, Outcome};
+use crate::log::event;
 use crate::quota::Want;
 use ask::{Asked, Meaning};
 
@@ -240,6 +241,18 @@ impl Round<'_> {
         }
     }
 
+    /// The watch cannot work: said in `status` until it can, unless its whole account cannot.
+    async fn bar(&self, text: &str) -> Result<(), LedgerError> {
+        if self.watch.desk.is_refused(self.feed.name.account_name()) {
+            return Ok(());
+        }
+        let (name, now) = (self.feed.name.to_string(), self.poller.clock.now());
+        for (watch, problem) in self.poller.ledger.bar_accounts(vec![(name, text.to_owned())], now).await? {
+            tracing::error!(event = event::ACCOUNT_UNUSABLE, feed = watch, "{watch} cannot work: {problem}");
+        }
+        Ok(())
+    }
+
     fn end(&self, count: &mut Count, end: End) {
         self.over.store(true, Ordering::Relaxed);
         count.end.get_or_insert(end);
@@ -259,6 +272,7 @@ impl Round<'_> {
         match end {
             Some(End::Platform(text, at)) => (outcome, error, next) = (Outcome::Failed, Some(text), next.max(at)),
             Some(End::Refused(text, until)) => {
+                self.bar(&text).await?;
                 (outcome, error, not_before) = (Outcome::Failed, Some(text), Some(until));
             }
             Some(End::Disk(text)) => {
@@ -268,6 +282,9 @@ impl Round<'_> {
             Some(End::Stopped) => (outcome, error) = (Outcome::Interrupted, Some("the daemon was stopped".to_owned())),
             Some(End::Closed) | None if failed > 0 => (outcome, error) = (Outcome::Partial, fault),
             Some(End::Closed) | None => {}
+        }
+        if asked > 0 && outcome != Outcome::Failed {
+            self.poller.ledger.unbar(self.feed.name.as_str()).await?;
         }
         let summary = Summary { outcome, listed: None, fetched, failed, error };
         let verdict = Verdict { summary, remainder: Remainder::None, not_before };
