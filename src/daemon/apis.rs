@@ -16,7 +16,7 @@ use crate::http::verifier::ServerVerifier;
 use crate::ledger::{Ledger, LedgerError};
 use crate::log::event;
 use crate::poll::source::{self, read_token};
-use crate::poll::watch::{self, Desk, Watch};
+use crate::poll::watch::{self, Desk, Watch, Witnesses};
 use crate::poll::{Feed, Lane, Platform, Source};
 use crate::schedule::{Cadence, Calendar};
 
@@ -134,21 +134,22 @@ pub fn door(settings: &Settings) -> Result<Api, AssemblyError> {
         .map_err(|what| AssemblyError::Client { address: address.to_owned(), what })
 }
 
-/// Hosts whose answer shows that the network works, where API Entreprise gives none; none where that is on this machine.
-pub(super) fn witnesses(settings: &Settings, entreprise: &Entreprise) -> Option<Vec<String>> {
+/// What shows that the network works, where API Entreprise gives no answer; none where that is on this machine.
+pub(super) fn witnesses(settings: &Settings, entreprise: &Entreprise) -> Option<Witnesses> {
     if Address::parse(&entreprise.base_url).is_ok_and(|address| address.loopback) {
         return None;
     }
     let fast = settings.fast.iter().filter(|it| !it.accounts.is_empty()).map(|it| it.base_url.as_str());
     let douane = settings.douane.iter().filter(|it| !it.accounts.is_empty()).map(|it| it.token_url.as_str());
     let piste = settings.piste.iter().filter(|it| !it.accounts.is_empty()).map(|it| it.token_url.as_str());
-    // Behind a proxy no other host can be reached but it.
+    // Behind a proxy no other host may be reached but it.
     let proxy = settings.http.proxy.iter().map(String::as_str);
     let host = |address: &str| {
         let url = reqwest::Url::parse(address).ok()?;
         Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
     };
-    Some(fast.chain(douane).chain(piste).chain(proxy).filter_map(host).collect())
+    let own = host(&entreprise.base_url).filter(|_| settings.http.proxy.is_none());
+    Some(Witnesses { own, others: fast.chain(douane).chain(piste).chain(proxy).filter_map(host).collect() })
 }
 
 /// Accounts, resources and watches that cannot work for a fault in their own table, with that fault.

@@ -42,8 +42,18 @@ pub struct Route {
     pub timeout: Duration,
     /// Connections kept open between requests.
     pub keep_alive: usize,
-    /// Whether its name must lead to the public internet; behind a proxy, that one sees to it.
+    /// Whether its name must lead to the public internet. Where a proxy connects, that one sees to it.
     pub public_only: bool,
+}
+
+impl Route {
+    /// The proxy by which `host` is reached, if it is by one.
+    #[must_use]
+    pub fn proxy_for(&self, host: &str) -> Option<&str> {
+        let excepted = |name: &String| host == name || host.ends_with(&format!(".{}", name.trim_start_matches('.')));
+        let direct = self.loopback || self.no_proxy.iter().any(excepted);
+        self.proxy.as_deref().filter(|_| !direct)
+    }
 }
 
 /// A client bound to one origin.
@@ -79,10 +89,11 @@ impl Client {
             let except = reqwest::NoProxy::from_string(&route.no_proxy.join(","));
             builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(setup)?.no_proxy(except));
         }
-        if route.public_only {
+        let host = route.origin.split_once("://").map_or(route.origin.as_str(), |(_, host)| host).to_owned();
+        let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+        if route.public_only && route.proxy_for(name).is_none() {
             builder = builder.dns_resolver(PublicOnly);
         }
-        let host = route.origin.split_once("://").map_or(route.origin.as_str(), |(_, host)| host).to_owned();
         Ok(Self { inner: builder.build().map_err(setup)?, origin: route.origin.clone(), host, timeout: route.timeout })
     }
 

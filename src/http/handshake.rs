@@ -53,9 +53,7 @@ pub async fn shake_hands(tls: rustls::ClientConfig, route: &Route) -> Result<(),
 
 async fn connect(route: &Route, host: &str, target: &str) -> Result<TcpStream, HttpError> {
     let unreachable = |error: std::io::Error| HttpError::from_io(target, error);
-    let excepted =
-        route.no_proxy.iter().any(|name| host == name || host.ends_with(&format!(".{}", name.trim_start_matches('.'))));
-    let Some(proxy) = route.proxy.as_deref().filter(|_| !route.loopback && !excepted) else {
+    let Some(proxy) = route.proxy_for(host) else {
         return TcpStream::connect(target).await.map_err(unreachable);
     };
     let address = proxy.split_once("://").map_or(proxy, |(_, address)| address).trim_end_matches('/');

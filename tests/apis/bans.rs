@@ -70,3 +70,24 @@ async fn silence_is_a_ban_that_outlives_a_restart_is_probed_and_can_be_lifted() 
     let unknown = region.town.run(&["lift", "entreprise/nobody"]).await;
     assert_eq!(unknown.status.code(), Some(1));
 }
+
+#[tokio::test]
+async fn a_network_that_is_down_is_no_ban() {
+    let region = Region::open().await;
+    region.watch("100%", &unites_legales(&SIRENS, "hours = \"00:00-24:00\"\nevery = \"1h\""));
+    let text = std::fs::read_to_string(region.town.config()).unwrap();
+    let schedule = "[schedule]\ninterval = \"30m\"\njitter = \"1m\"\navoid_hour = \"1m\"\n";
+    let entreprise =
+        text.split_once("[entreprise]").unwrap().1.replace(&region.entreprise.url(), "https://entreprise.invalid");
+    let text = format!(
+        "[state]\ndirectory = \"state\"\nreserve = \"1MiB\"\n{schedule}[log]\nformat = \"json\"\n[entreprise]{entreprise}"
+    );
+    std::fs::write(region.town.config(), text).unwrap();
+    let daemon = region.town.start().await;
+    region.town.wait_value("SELECT outcome FROM polls", "failed").await;
+    let error = region.town.value("SELECT last_error FROM feeds").await;
+    assert!(error.contains("the network seems down"), "{error}");
+    assert!(daemon.events("ban.suspected").is_empty());
+    assert!(region.town.status().await.0["ban"].is_null());
+    assert!(daemon.stop().await.success());
+}

@@ -12,7 +12,9 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::config;
+use crate::connector::ConnectorError;
 use crate::connector::entreprise::Api;
+use crate::http::HttpError;
 use crate::ledger::{Ledger, LedgerError};
 use crate::log::event;
 use crate::quota::{self, Ban, Gate, Want};
@@ -51,8 +53,17 @@ pub struct Desk {
     /// After trouble, `/ping` comes before the next call.
     distrusted: AtomicBool,
     generation: AtomicU64,
-    /// Hosts, with their ports, that show whether the network works; none: the platform is on this machine.
-    witnesses: Option<Vec<String>>,
+    /// None: the platform is on this machine.
+    witnesses: Option<Witnesses>,
+}
+
+/// What shows whether the network works; hosts with their ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Witnesses {
+    /// The platform itself, where this machine has to find its address: none behind a proxy.
+    pub own: Option<String>,
+    /// Others.
+    pub others: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -76,8 +87,8 @@ impl Drop for Alone<'_> {
 }
 
 impl Desk {
-    /// The platform at `origin` as the ledger remembers it. `share` percent of its quotas are ours; `witnesses` are hosts
-    /// that show whether the network works, and none where the platform is on this machine.
+    /// The platform at `origin` as the ledger remembers it. `share` percent of its quotas are ours; `witnesses`
+    /// show whether the network works; there are none where the platform is on this machine.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -86,7 +97,7 @@ impl Desk {
         clock: Arc<dyn Clock>,
         origin: &str,
         share: u8,
-        witnesses: Option<Vec<String>>,
+        witnesses: Option<Witnesses>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, LedgerError> {
         let gate = Gate::restore(&ledger, Arc::clone(&clock), share, stopping).await?;
@@ -236,7 +247,7 @@ impl Desk {
                 watcher.answered = Some(now);
                 Ok(None)
             }
-            Err(error) => self.silent(&mut watcher.ban, &error.to_string()).await.map(Some),
+            Err(error) => self.silent(&mut watcher.ban, error).await.map(Some),
         }
     }
 
@@ -256,18 +267,23 @@ impl Desk {
                 watcher.answered = Some(self.clock.now());
                 Ok(None)
             }
-            Err(error) => self.silent(&mut watcher.ban, &error.to_string()).await.map(Some),
+            Err(error) => self.silent(&mut watcher.ban, error).await.map(Some),
         }
     }
 
     /// Neither a call nor `/ping` is answered: a ban, if the network otherwise works or a refusal came before (Q3).
-    async fn silent(&self, ban: &mut Ban, error: &str) -> Result<Halt, LedgerError> {
+    async fn silent(&self, ban: &mut Ban, error: HttpError) -> Result<Halt, LedgerError> {
         let now = self.clock.now();
+        if !is_silence(&error) {
+            // Something on the way speaks up, or our own settings do: no ban does.
+            let reason = ConnectorError::from(error).to_string();
+            return Ok(Halt { reason, look_again: later(now, PAUSE) });
+        }
         if !ban.follows_refusal(now) && !self.network_works().await {
             let reason = format!("neither calls nor /ping are answered, and the network seems down ({error})");
             return Ok(Halt { reason, look_again: later(now, PAUSE) });
         }
-        ban.suspect(error.to_owned(), now);
+        ban.suspect(error.to_string(), now);
         self.ledger.record_ban(&self.origin, ban.0.clone()).await?;
         let halt = halt_of(ban, now);
         let (origin, reason) = (&self.origin, &halt.reason);
@@ -276,15 +292,20 @@ impl Desk {
     }
 
     async fn network_works(&self) -> bool {
-        let Some(witnesses) = &self.witnesses else { return true };
-        for witness in witnesses {
+        let Some(Witnesses { own, others }) = &self.witnesses else { return true };
+        // A name that leads nowhere is no ban.
+        if let Some(own) = own
+            && !matches!(timeout(WITNESS, lookup_host(own)).await, Ok(Ok(_)))
+        {
+            return false;
+        }
+        for witness in others {
             if matches!(timeout(WITNESS, TcpStream::connect(witness)).await, Ok(Ok(_))) {
                 return true;
             }
         }
         // Without anybody else to ask, a name server that answers is all there is.
-        let host = self.origin.split_once("://").map_or(self.origin.as_str(), |(_, host)| host);
-        witnesses.is_empty() && matches!(timeout(WITNESS, lookup_host((host, 443))).await, Ok(Ok(_)))
+        others.is_empty() && own.is_some()
     }
 
     /// Lifts a ban and opens closed quotas, for an operator knows better. Answers whether there was a ban.
@@ -310,6 +331,17 @@ impl Desk {
         ban.lift();
         self.ledger.record_ban(&self.origin, ban.0.clone()).await
     }
+}
+
+/// Whether nothing at all was answered, as by a platform that has banned this machine.
+fn is_silence(error: &HttpError) -> bool {
+    matches!(
+        error,
+        HttpError::NoAnswer { .. }
+            | HttpError::Unreachable { .. }
+            | HttpError::Stalled { .. }
+            | HttpError::Broken { .. }
+    )
 }
 
 /// What a ban means for a pass.

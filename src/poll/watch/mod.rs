@@ -15,7 +15,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-pub use desk::Desk;
+pub use desk::{Desk, Witnesses};
 pub use rota::Rota;
 
 use super::tally::Verdict;
