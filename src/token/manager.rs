@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
@@ -10,29 +9,15 @@ use tokio::sync::watch;
 use super::grant::{self, Denial, Granted};
 use super::holding::{self, Obstacle, Token, good, moment};
 use super::skew::SkewWatch;
+use super::way::{Way, connect};
 use super::{Client, TokenError};
 use crate::clock::Clock;
-use crate::config::Address;
-use crate::http::verifier::ServerVerifier;
-use crate::http::{self, HttpError, Route, anonymous_tls};
+use crate::http::HttpError;
 use crate::ledger::{Ledger, LedgerError, Moment, TokenRow};
 use crate::log::event;
 
-/// To the first byte of an answer, and for any stretch of it that stands still.
-const TIMEOUT: Duration = Duration::from_secs(20);
 /// Requests in a row that brought nothing make an account one that cannot work.
 const FAILING: u32 = 2;
-
-/// How token servers are reached.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Way {
-    /// `http://host:port` of a proxy.
-    pub proxy: Option<String>,
-    /// Hosts reached without it.
-    pub no_proxy: Vec<String>,
-    /// PEM file of authorities trusted beside the system's.
-    pub ca_certificate: Option<std::path::PathBuf>,
-}
 
 type Outcome = Result<Token, TokenError>;
 
@@ -335,30 +320,6 @@ impl Manager {
         }
         grant::read(client, secret, answer).await
     }
-}
-
-/// A client for one request, and the origin it is bound to.
-async fn connect(client: &Client, way: Way) -> Result<(http::Client, String), HttpError> {
-    let address = Address::parse(&client.token_url).map_err(|fault| HttpError::Setup(fault.to_owned()))?;
-    let plain = address.origin.starts_with("http://");
-    let ca_certificate = way.ca_certificate.clone();
-    let tls = tokio::task::spawn_blocking(move || {
-        let verifier = if plain { None } else { Some(ServerVerifier::new(ca_certificate.as_deref())) };
-        let verifier =
-            verifier.transpose().map_err(|error| HttpError::Setup(format!("{error}: {}", error.remedy())))?;
-        anonymous_tls(verifier)
-    });
-    let tls = tls.await.map_err(|error| HttpError::Setup(error.to_string()))??;
-    let route = Route {
-        origin: address.origin.clone(),
-        loopback: address.loopback,
-        proxy: way.proxy,
-        no_proxy: way.no_proxy,
-        timeout: TIMEOUT,
-        keep_alive: 0,
-        public_only: false,
-    };
-    Ok((http::Client::new(tls, &route)?, address.origin))
 }
 
 /// The client's secret, or why it cannot be used.

@@ -15,9 +15,11 @@ mod holding;
 mod manager;
 pub mod service;
 mod skew;
+mod way;
 
 pub use account::{Client, accounts, unusable};
 pub use error::TokenError;
 pub use grant::Grant;
 pub use holding::{Token, held};
-pub use manager::{Manager, Way};
+pub use manager::Manager;
+pub use way::Way;

@@ -43,7 +43,9 @@ async fn a_resource_is_kept_when_it_changes_and_asked_whether_it_has() {
 async fn each_new_item_of_a_list_is_fetched_once() {
     let region = Region::open().await;
     region.gateway.put("/liste", "application/json", r#"{"declarations":[{"ref":"A/1"},{"ref":7}]}"#);
-    region.gateway.put("/liste/A/1", "application/xml", "<declaration/>");
+    // Larger than what is read ahead to tell a refusal.
+    let large = format!("<declaration>{}</declaration>", "x".repeat(300_000));
+    region.gateway.put("/liste/A/1", "application/xml", large);
     region.gateway.put("/liste/7", "application/json", "{\"n\":7}");
     let items = "items = { id = \"/ref\", path = \"/liste/{id}\" }";
     region.gateways(&resource("douane", "siege", "suivi", "/liste", items));
