@@ -146,7 +146,7 @@ impl Ledger {
         .await
     }
 
-    /// No feed of `account` is polled before `until`: it was refused.
+    /// No feed of `account` is polled before `until`: it was refused, or asked to wait.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -154,11 +154,15 @@ impl Ledger {
         let account = account.to_owned();
         self.write(move |c| {
             Box::pin(async move {
-                sqlx::query("UPDATE feeds SET not_before = $1 WHERE account = $2 AND configured = 1")
-                    .bind(stamp(until))
-                    .bind(account)
-                    .execute(c)
-                    .await?;
+                sqlx::query(
+                    "UPDATE feeds SET not_before = $1,
+                         next_poll_at = CASE WHEN next_poll_at < $1 THEN $1 ELSE next_poll_at END
+                     WHERE account = $2 AND configured = 1",
+                )
+                .bind(stamp(until))
+                .bind(account)
+                .execute(c)
+                .await?;
                 Ok(())
             })
         })

@@ -310,6 +310,10 @@ impl Poller {
             next: seen.next,
         };
         let change = self.ledger.finish_poll(end).await?;
+        // These platforms ration accounts, not feeds: one that is asked to wait waits with all it collects.
+        if let (Some(until), Source::Resource(..)) = (not_before, &feed.source) {
+            self.ledger.hold_account(feed.name.account_name(), until).await?;
+        }
         tell(feed, &summary, claim.began.elapsed(), change);
         Ok(Report::Ended(summary))
     }

@@ -133,14 +133,21 @@ async fn refusals_are_told_apart_and_never_kept() {
 async fn a_platform_that_asks_to_wait_is_left_alone_for_as_long() {
     let region = Region::open().await;
     region.gateway.put("/a", "application/json", "{}");
-    region.gateways(&resource("douane", "siege", "suivi", "/a", ""));
+    let other = resource("douane", "siege", "autre", "/a", "");
+    region.gateways(&format!("{}{other}", resource("douane", "siege", "suivi", "/a", "")));
     region.gateway.script(Reply::new(429, "text/plain", "").with("Retry-After: 3600"));
     let daemon = region.town.start().await;
-    region.town.wait_value("SELECT outcome FROM polls", "failed").await;
-    let poll = region.town.run(&["poll", FEED]).await;
-    assert!(common_text(&poll.stdout).contains("may not be listed before"), "{poll:?}");
+    region.town.wait_value("SELECT count(*) FROM polls WHERE outcome = 'failed'", "1").await;
+    region.town.wait_value("SELECT count(*) FROM feeds WHERE not_before > last_listed_at", "2").await;
+    // The account was asked to wait, and with it the feed that was not.
+    let asked = region.gateway.requests().len();
+    for feed in [FEED, "douane/siege/autre"] {
+        let poll = region.town.run(&["poll", feed]).await;
+        assert!(common_text(&poll.stdout).contains("may not be listed before"), "{poll:?}");
+    }
     assert!(daemon.stop().await.success());
-    assert_eq!(region.gateway.requests().len(), 1);
+    assert_eq!(region.gateway.requests().len(), asked);
+    assert!(asked <= 2, "{asked}");
 }
 
 fn common_text(bytes: &[u8]) -> String {
