@@ -68,7 +68,7 @@ impl Round<'_> {
             return asked(false, Meaning::Stopped);
         };
         let now = self.poller.clock.now();
-        if self.over.load(Ordering::Relaxed) || self.watch.desk.is_refused(account) {
+        if self.is_over() || self.watch.desk.is_refused(account) {
             permit.unused();
             return asked(false, Meaning::Waits);
         }
@@ -106,6 +106,11 @@ impl Round<'_> {
             Err(error) => self.unheard(&due, error).await?,
         };
         asked(true, meaning)
+    }
+
+    /// Whether nothing more is asked: the pass ends, or the configuration it works by is no longer the present one.
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed) || self.generation != self.watch.desk.generation()
     }
 
     /// Stops what a refusal stops.
