@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The streams FAST-Parapheur offers for one SIREN (guide v3.4, §2.6.13–2.6.15).
@@ -16,11 +17,15 @@ pub enum Kind {
     PesRetour,
     /// Chorus Pro invoices (pivot format).
     Chorus,
+    /// Documents that were deposited for signature, once signed: over SOAP and WebDAV, circuit by circuit.
+    Signes,
 }
 
 impl Kind {
     /// All of them, in the order they are listed to people.
-    pub const ALL: [Self; 3] = [Self::Acquittements, Self::PesRetour, Self::Chorus];
+    pub const ALL: [Self; 4] = [Self::Acquittements, Self::PesRetour, Self::Chorus, Self::Signes];
+    /// What every interface offers, and what is collected unless an account says otherwise.
+    pub const USUAL: [Self; 3] = [Self::Acquittements, Self::PesRetour, Self::Chorus];
 
     /// The word used in configuration and feed names.
     #[must_use]
@@ -29,6 +34,7 @@ impl Kind {
             Self::Acquittements => "acquittements",
             Self::PesRetour => "pes-retour",
             Self::Chorus => "chorus",
+            Self::Signes => "signes",
         }
     }
 }
@@ -122,6 +128,40 @@ pub fn is_name(text: &str) -> bool {
     let later = |byte: u8| first(byte) || matches!(byte, b'.' | b'_' | b'-');
     let bytes = text.as_bytes();
     (1..=63).contains(&bytes.len()) && first(bytes[0]) && bytes[1..].iter().all(|&byte| later(byte))
+}
+
+/// A document as its platform knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemoteDocument {
+    /// The platform's name for it, unique in its feed: an id, or for a file its path with what tells its versions apart.
+    pub id: String,
+    /// The circuit (workflow) it belongs to, where the platform says so.
+    pub circuit: Option<String>,
+    /// The label (folder of a circuit) it lies under, where there is one.
+    pub label: Option<String>,
+    /// Where it lies, if it is a file that stays until it is removed.
+    pub file: Option<RemoteFile>,
+}
+
+impl RemoteDocument {
+    /// A document known by `id` alone.
+    #[must_use]
+    pub fn of_id(id: impl Into<String>) -> Self {
+        Self { id: id.into(), ..Self::default() }
+    }
+}
+
+/// A file of a platform, as a listing shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// Its path below the folder of what comes back, percent-encoded: `PES/TesoT/retour%201.xml`.
+    pub path: String,
+    /// Its entity tag as in a header, weak or strong (RFC 9110, §8.8.3).
+    pub etag: Option<String>,
+    /// Its length, in bytes.
+    pub size: Option<u64>,
+    /// When it was last changed, as the server says it.
+    pub modified: Option<Timestamp>,
 }
 
 /// Where a document stands: the words of the ledger's `documents.state`.

@@ -26,6 +26,14 @@ pub mod event {
     pub const DOCUMENT_GONE: &str = "document.gone";
     /// Asked for, interrupted, and no longer there.
     pub const DOCUMENT_LOST: &str = "document.lost";
+    /// Hélios refused a deposit.
+    pub const DOCUMENT_REJECTED: &str = "document.rejected";
+    /// A file is still being written, or another has taken its place: left for the next poll.
+    pub const DOCUMENT_WAITING: &str = "document.waiting";
+    /// A file that is safe here was removed from its platform.
+    pub const DOCUMENT_RELEASED: &str = "document.released";
+    /// A file that is safe here could not be removed from its platform.
+    pub const RELEASE_FAILED: &str = "release.failed";
     /// A token was obtained.
     pub const TOKEN_OBTAINED: &str = "token.obtained";
     /// A platform refused an account's credentials.

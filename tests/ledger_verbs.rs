@@ -4,10 +4,10 @@
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use vaguemestre::clock::BootTime;
-use vaguemestre::feed::{DocumentState, FeedName};
+use vaguemestre::feed::{DocumentState, FeedName, RemoteDocument};
 use vaguemestre::ledger::{
-    CertificateFacts, ClaimTerms, Condition, Conflict, FeedIdentity, HealthChange, Kept, Ledger, LedgerError, Outcome,
-    PollEnd, Refusal, RequestState, Settled,
+    CertificateFacts, ClaimTerms, Condition, Conflict, FeedIdentity, HealthChange, Kept, Ledger, LedgerError,
+    ListingTerms, Outcome, PollEnd, Refusal, RequestState, Settled,
 };
 
 const FEED: &str = "fast/mairie/chorus";
@@ -49,6 +49,7 @@ impl Shelf {
             error: None,
             still_listed: 0,
             refused_entries: 0,
+            note: None,
             resume_at: None,
             not_before: None,
             next: None,
@@ -62,8 +63,8 @@ impl Shelf {
 
     /// Row and state of documents 1, 2, 3 as listed.
     async fn listed(&self) -> Vec<i64> {
-        let ids: Vec<String> = ["1", "2", "3"].map(str::to_owned).into();
-        self.ledger.record_listing(&feed(FEED), &ids, false, self.now).await.unwrap();
+        let ids = ["1", "2", "3"].map(RemoteDocument::of_id);
+        self.ledger.record_listing(&feed(FEED), &ids, ListingTerms::at(self.now)).await.unwrap();
         let latest = self.now + SignedDuration::from_hours(12);
         let open = self.ledger.open_documents(&feed(FEED), RUN, self.now, latest, (-1, -1), 10).await.unwrap();
         open.into_iter().map(|open| open.id).collect()
@@ -75,7 +76,13 @@ fn feed(name: &str) -> FeedName {
 }
 
 fn identity(name: &str, siren: &str) -> FeedIdentity {
-    FeedIdentity { feed: feed(name), origin: "https://localhost".to_owned(), siren: siren.to_owned() }
+    FeedIdentity {
+        feed: feed(name),
+        origin: "https://localhost".to_owned(),
+        siren: siren.to_owned(),
+        led_by: None,
+        files: false,
+    }
 }
 
 fn kept(id: i64, targets: &[&str]) -> Kept {
@@ -87,6 +94,8 @@ fn kept(id: i64, targets: &[&str]) -> Kept {
         size: 3,
         sha256: "ab".repeat(32),
         media_type: "application/xml",
+        name: None,
+        summary: None,
         archive_path: format!("archive/{id}.xml"),
         targets: targets.iter().map(|&target| target.to_owned()).collect(),
     }
@@ -97,7 +106,7 @@ async fn two_accounts_may_exchange_their_names_and_keep_their_documents() {
     let shelf = Shelf::new().await;
     let ledger = &shelf.ledger;
     ledger.register(vec![identity(FEED, "111"), identity("fast/ccas/chorus", "222")], shelf.now).await.unwrap();
-    ledger.record_listing(&feed(FEED), &["a".to_owned()], false, shelf.now).await.unwrap();
+    ledger.record_listing(&feed(FEED), &[RemoteDocument::of_id("a")], ListingTerms::at(shelf.now)).await.unwrap();
     let swapped = vec![identity(FEED, "222"), identity("fast/ccas/chorus", "111")];
     let registration = ledger.register(swapped, shelf.now).await.unwrap();
     assert_eq!((registration.renamed.len(), registration.conflicts.len()), (2, 0));

@@ -17,6 +17,8 @@ pub const QUARANTINE: &str = "archive/quarantine";
 
 /// Characters of a name at most: with folders and extension well under every file system's limits.
 const LONGEST: usize = 150;
+/// Characters of a document's own name behind its id: a file's name has 255 bytes.
+const LONGEST_OWN: usize = 90;
 /// `~` and 16 hexadecimal digits.
 const MARK: usize = 17;
 
@@ -24,11 +26,15 @@ const MARK: usize = 17;
 /// its SHA-256 keep different texts apart. Never empty, never hidden, at most 150 characters.
 #[must_use]
 pub fn safe_name(text: &str) -> String {
+    safe_name_within(text, LONGEST)
+}
+
+fn safe_name_within(text: &str, longest: usize) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if !text.is_empty() && text.len() <= LONGEST && !text.starts_with('.') && text.chars().all(allowed) {
+    if !text.is_empty() && text.len() <= longest && !text.starts_with('.') && text.chars().all(allowed) {
         return text.to_owned();
     }
-    let kept: String = text.chars().filter(|&c| allowed(c)).skip_while(|&c| c == '.').take(LONGEST - MARK).collect();
+    let kept: String = text.chars().filter(|&c| allowed(c)).skip_while(|&c| c == '.').take(longest - MARK).collect();
     format!("{kept}~{}", &hex(&Sha256::digest(text.as_bytes()))[..16])
 }
 
@@ -39,12 +45,21 @@ pub fn stem(feed: &FeedName, remote_id: &str, at: Timestamp) -> String {
     format!("{ARCHIVE}/{feed}/{day}/{}", safe_name(remote_id))
 }
 
+/// The stem of a copy that belongs to the feed `to`, and not to `from` as had been thought.
+#[must_use]
+pub fn stem_of_other(stem: &str, from: &FeedName, to: &FeedName) -> String {
+    match stem.strip_prefix(&format!("{ARCHIVE}/{from}/")) {
+        Some(rest) => format!("{ARCHIVE}/{to}/{rest}"),
+        None => stem.to_owned(),
+    }
+}
+
 /// Where a document goes in an inbox: `<platform>/<account>/<kind>/<remote_id>[-<name>].<ext>`.
 #[must_use]
 pub fn inbox_path(feed: &FeedName, remote_id: &str, name: Option<&str>, extension: &str) -> PathBuf {
     let mut file = safe_name(remote_id);
     if let Some(name) = name {
-        file = format!("{file}-{}", safe_name(name));
+        file = format!("{file}-{}", safe_name_within(name, LONGEST_OWN));
     }
     PathBuf::from(feed.as_str()).join(format!("{file}.{extension}"))
 }

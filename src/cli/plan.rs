@@ -53,13 +53,17 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
     let known = runtime()?.block_on(known(&settings, now))?;
     let feeds = feeds(&settings, &selection).map_err(|error| print::with_remedy(error.remedy(), error))?;
     selection.require(!feeds.is_empty(), &arguments.selectors)?;
-    let firsts = firsts(&feeds, &known, now);
+    let leaders = assemble::leaders(&settings);
+    let firsts = firsts(&feeds, &leaders, &known, now);
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let seed = known.seed;
     let plans: Vec<(&FeedName, Plan<'_>)> = feeds
         .iter()
         .zip(firsts)
-        .map(|((feed, cadence), first)| (feed, cadence.plan(&seed, feed.as_str(), first, until)))
+        .map(|((feed, cadence), first)| {
+            let drawn = leaders.get(feed).unwrap_or(feed);
+            (feed, cadence.plan(&seed, drawn.as_str(), first, until))
+        })
         .collect();
     merge(plans, |feed, at| if at < from { Ok(()) } else { write(&mut out, arguments.json, feed, at) })?;
     out.flush()?;
@@ -104,10 +108,16 @@ fn feeds(settings: &Settings, selection: &Selection) -> Result<Vec<(FeedName, Ar
 }
 
 /// The first poll of each feed: as planned, or as a daemon started at `now` would draw it.
-fn firsts(feeds: &[(FeedName, Arc<Cadence>)], known: &Known, now: Timestamp) -> Vec<Timestamp> {
+fn firsts(
+    feeds: &[(FeedName, Arc<Cadence>)],
+    leaders: &HashMap<FeedName, FeedName>,
+    known: &Known,
+    now: Timestamp,
+) -> Vec<Timestamp> {
     let overdue = feeds.iter().filter(|(feed, _)| !known.next.contains_key(feed)).count();
     let first = |(feed, cadence): &(FeedName, Arc<Cadence>)| {
-        known.next.get(feed).copied().unwrap_or_else(|| cadence.first(&known.seed, feed.as_str(), now, overdue))
+        let drawn = leaders.get(feed).unwrap_or(feed);
+        known.next.get(feed).copied().unwrap_or_else(|| cadence.first(&known.seed, drawn.as_str(), now, overdue))
     };
     feeds.iter().map(first).collect()
 }

@@ -153,7 +153,24 @@ fn remarks(feed: &FeedStatus, problems: &HashSet<&str>) -> Vec<String> {
             None => remarks.push(format!("last poll: {error}")),
         }
     }
+    if let Some(from) = feed.purged_from {
+        let from = print::paris_time(Some(from));
+        remarks.push(format!(
+            "what lies on the platform is purged after 15 days: the first of it may be LOST from {from} on"
+        ));
+    }
+    if let Some(error) = &feed.release_error {
+        let count = feed.failed_releases;
+        remarks.push(format!("{count} held and not yet removed from the platform, tried again at each poll: {error}"));
+    } else if feed.unreleased > 0 {
+        remarks.push(format!("{} held, to be removed from the platform at the next poll", feed.unreleased));
+    }
+    if let Some(leader) = &feed.listed_with {
+        remarks.push(format!("listed with {leader}: the same folders hold both"));
+    }
+    remarks.extend(feed.note.clone());
     let lines = [
+        (feed.recognised, "had come over another interface before: recognised by their bytes, not delivered again"),
         (feed.abandoned, "abandoned: see `vaguemestre documents --state abandoned`, then `retry` or `dismiss`"),
         (feed.lost, "lost: ask FAST support for them, then `retry` or `dismiss` (`documents --state lost` lists them)"),
         (feed.gone, "gone: another client collects this SIREN as well (`documents --state gone` lists them)"),

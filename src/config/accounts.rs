@@ -9,11 +9,16 @@ use super::api_shape::passes_luhn;
 use super::apis::EntrepriseAccount;
 use super::finding::{Fault, Finding, Place, Weight, quoted};
 use super::fragment::Entry;
-use super::settings::{FastAccount, Settings, UnusableAccount};
-use crate::feed::is_name;
+use super::settings::{Connector, FastAccount, Settings, UnusableAccount};
+use crate::feed::{Kind, is_name};
 
-/// Sorts the accounts of FAST-Parapheur of all files into usable and unusable ones.
-pub(super) fn judge(entries: &[&Entry], findings: &mut Vec<Finding>) -> (Vec<FastAccount>, Vec<UnusableAccount>) {
+/// Sorts the accounts of FAST-Parapheur of all files into usable and unusable ones; `usual` is the interface of those that
+/// name none.
+pub(super) fn judge(
+    entries: &[&Entry],
+    usual: Connector,
+    findings: &mut Vec<Finding>,
+) -> (Vec<FastAccount>, Vec<UnusableAccount>) {
     duplicate_names("account", entries, findings);
     duplicate_feeds(entries, findings);
     for entry in entries {
@@ -25,7 +30,41 @@ pub(super) fn judge(entries: &[&Entry], findings: &mut Vec<Finding>) -> (Vec<Fas
             findings.push(fault.at(Weight::Note, entry.place_of("siren")));
         }
     }
-    sort(entries)
+    sort(entries, |entry| {
+        let (key, fault) = without_signed_documents(entry, usual)?;
+        let text = format!("{key}: {}", fault.what);
+        findings.push(fault.at(Weight::Problem, entry.place_of(key)));
+        Some(text)
+    })
+}
+
+/// What is wrong with an account that wants signed documents by an interface that does not give them as it stands.
+fn without_signed_documents(entry: &Entry, usual: Connector) -> Option<(&'static str, Fault)> {
+    let list = |key: &str| entry.values.get(key).and_then(toml::Value::as_array);
+    if !list("feeds").is_some_and(|feeds| feeds.iter().any(|kind| kind.as_str() == Some(Kind::Signes.as_str()))) {
+        return None;
+    }
+    let own = match entry.text("connector") {
+        Some("soap") => Connector::Soap,
+        Some("webdav") => Connector::Webdav,
+        Some("rest") => Connector::Rest,
+        _ => usual,
+    };
+    match own {
+        Connector::Webdav => None,
+        Connector::Rest => {
+            let remedy = "write connector = \"soap\" or \"webdav\", or remove \"signes\"";
+            Some(("feeds", Fault::new("\"signes\" is not to be had over REST", remedy)))
+        }
+        Connector::Soap if list("circuits").is_none_or(Vec::is_empty) => {
+            let remedy = "name the circuits whose signed documents are wanted, such as circuits = [\"Marches\"]";
+            Some((
+                "circuits",
+                Fault::new("over SOAP \"signes\" is listed circuit by circuit, and none is named", remedy),
+            ))
+        }
+        Connector::Soap => None,
+    }
 }
 
 /// The same for the accounts of a platform that gives tokens to clients known to it by `key`.
@@ -45,7 +84,7 @@ pub(super) fn judge_clients<A: DeserializeOwned>(
             findings.push(Fault::new(what, remedy).at(Weight::Error, entry.place_of(key)));
         }
     }
-    sort(entries)
+    sort(entries, |_| None)
 }
 
 /// The same for the accounts of API Entreprise: several may use one token, for other purposes.
@@ -54,13 +93,17 @@ pub(super) fn judge_entreprise(
     findings: &mut Vec<Finding>,
 ) -> (Vec<EntrepriseAccount>, Vec<UnusableAccount>) {
     duplicate_names("account", entries, findings);
-    sort(entries)
+    sort(entries, |_| None)
 }
 
-fn sort<A: DeserializeOwned>(entries: &[&Entry]) -> (Vec<A>, Vec<UnusableAccount>) {
+/// Usable accounts and others; `fault` says what is wrong with one whose keys are all right by themselves.
+fn sort<A: DeserializeOwned>(
+    entries: &[&Entry],
+    mut fault: impl FnMut(&Entry) -> Option<String>,
+) -> (Vec<A>, Vec<UnusableAccount>) {
     let (mut usable, mut unusable) = (Vec::new(), Vec::new());
     for entry in entries {
-        match account(entry) {
+        match account(entry).and_then(|account| fault(entry).map_or(Ok(account), Err)) {
             Ok(account) => usable.push(account),
             Err(problem) => unusable.push(UnusableAccount { name: display_name(entry), problem }),
         }

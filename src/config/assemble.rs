@@ -61,7 +61,7 @@ fn judge_accounts(settings: &mut Settings, layers: &Layers, entries: &[Entry], f
     let of = |list: &str| entries.iter().filter(|entry| entry.list == list).collect::<Vec<_>>();
     if let Some(fast) = &mut settings.fast {
         complete(fast, layers, &settings.http, findings);
-        (fast.accounts, fast.unusable) = accounts::judge(&of("fast.accounts"), findings);
+        (fast.accounts, fast.unusable) = accounts::judge(&of("fast.accounts"), fast.connector, findings);
     }
     if let Some(douane) = &mut settings.douane {
         let (token, api) = match douane.environment {

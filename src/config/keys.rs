@@ -125,7 +125,7 @@ pub(super) const SECTIONS: &[Section] = &[
     },
 ];
 
-const CONNECTORS: Shape = Word { now: &["rest"], later: &["soap", "webdav"] };
+const CONNECTORS: Shape = Word { now: &["rest", "soap", "webdav"], later: &[] };
 
 const FAST: &[Key] = &[
     key("environment", Word { now: &["production", "demo"], later: &[] }, Absent::Default("production")),
@@ -149,10 +149,15 @@ const ACCOUNT: &[Key] = &[
     key("certificate", Path, Absent::Required),
     key("key", Path, Absent::Unset),
     key("certificate_password", Secret, Absent::Unset),
-    key("feeds", Words(&["acquittements", "pes-retour", "chorus"]), Absent::Default("acquittements,pes-retour,chorus")),
+    key(
+        "feeds",
+        Words(&["acquittements", "pes-retour", "chorus", "signes"]),
+        Absent::Default("acquittements,pes-retour,chorus"),
+    ),
     key("first_poll", Word { now: &["collect", "skip"], later: &[] }, Absent::Default("collect")),
     key("connector", CONNECTORS, Absent::Unset),
-    key("circuits", Later, Absent::Unset),
+    key("circuits", Folders, Absent::Default("")),
+    key("release", Word { now: &["stored", "delivered"], later: &[] }, Absent::Default("stored")),
 ];
 
 const DOUANE: &[Key] = &[

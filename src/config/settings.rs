@@ -121,12 +121,24 @@ pub struct Fast {
     pub unusable: Vec<UnusableAccount>,
 }
 
-/// The interfaces of FAST-Parapheur that this version speaks.
+impl Fast {
+    /// The interface by which `account` collects.
+    #[must_use]
+    pub fn connector_of(&self, account: &FastAccount) -> Connector {
+        account.connector.unwrap_or(self.connector)
+    }
+}
+
+/// The interfaces of FAST-Parapheur, each with a client certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Connector {
-    /// The REST interface, with a client certificate.
+    /// The REST web service (guide v3.4, §2.6).
     Rest,
+    /// The SOAP web service, which knows the same documents by the same ids (§2.5).
+    Soap,
+    /// The shared folders (§4).
+    Webdav,
 }
 
 /// One identity on FAST-Parapheur: a SIREN with its certificate.
@@ -152,6 +164,13 @@ pub struct FastAccount {
     pub feeds: Vec<Kind>,
     /// What becomes of the documents that the first listing shows.
     pub first_poll: FirstPoll,
+    /// The interface used, where it is not that of `[fast]`.
+    pub connector: Option<Connector>,
+    /// Over WebDAV: only these folders under `out/`, all where it is empty. Over SOAP: the circuits whose signed documents
+    /// are collected.
+    pub circuits: Vec<String>,
+    /// Over WebDAV: when a file collected is removed from the platform.
+    pub release: Release,
 }
 
 impl FastAccount {
@@ -159,6 +178,16 @@ impl FastAccount {
     pub fn feed_names(&self) -> impl Iterator<Item = FeedName> {
         self.feeds.iter().map(|&kind| FeedName::fast(&self.name, kind))
     }
+}
+
+/// When a platform whose files stay is told that one was collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Release {
+    /// As soon as our own copy is safe.
+    Stored,
+    /// Once every target has it.
+    Delivered,
 }
 
 /// What becomes of the documents that an account's first listing shows.

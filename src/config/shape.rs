@@ -67,6 +67,8 @@ pub(super) enum Shape {
     Query,
     /// A list of hosts.
     Hosts,
+    /// A list of names of folders on a platform, none twice.
+    Folders,
     /// A list of patterns of feed names, not empty.
     Patterns,
     /// Permissions of files.
@@ -93,7 +95,7 @@ impl Shape {
         match self {
             Self::Whole(..) => text.parse().map_or_else(|_| as_text(), Value::Integer),
             Self::Flag => text.parse().map_or_else(|_| as_text(), Value::Boolean),
-            Self::Words(_) | Self::Windows | Self::Hosts | Self::Patterns | Self::Pointers => {
+            Self::Words(_) | Self::Windows | Self::Hosts | Self::Folders | Self::Patterns | Self::Pointers => {
                 Value::Array(words().map(|word| Value::String(word.to_owned())).collect())
             }
             Self::Query => Value::Table(toml::Table::new()),
@@ -132,6 +134,9 @@ impl Shape {
             Self::Subjects => api_shape::subjects(value, folder),
             Self::Query => api_shape::query(value),
             Self::Hosts => list(value, |text| keep(text, is_host(text), "is not a host")),
+            Self::Folders => {
+                list(value, |text| keep(text, is_folder(text), "is not the name of a circuit")).and_then(distinct)
+            }
             Self::Patterns => filled(list(value, |text| {
                 let known = Patterns::parse(vec![text.to_owned()]).is_ok();
                 keep(text, known, "is not a pattern of feed names")
@@ -177,6 +182,9 @@ impl Shape {
             Self::Subjects => "write { file = \"…\" }, or a list such as [\"552032534\"]".to_owned(),
             Self::Query => "write { name = \"value\" }".to_owned(),
             Self::Hosts => "write a list of hosts, such as [\"intranet.example.fr\", \"10.0.0.0/8\"]".to_owned(),
+            Self::Folders => {
+                "write a list of circuits as the platform names them, such as [\"PES\"], each once".to_owned()
+            }
             Self::Patterns => {
                 "write a list of feeds, accounts or globs, such as [\"fast/mairie\", \"fast/*\"]".to_owned()
             }
@@ -297,6 +305,11 @@ fn is_host(text: &str) -> bool {
     let known = |c: char| c.is_ascii_alphanumeric() || ".-_:[]*".contains(c);
     let host = text.split_once('/').map_or(text, |(host, bits)| if bits.parse::<u8>().is_ok() { host } else { "" });
     !host.is_empty() && host.chars().all(known)
+}
+
+/// The name of one folder, no path.
+fn is_folder(text: &str) -> bool {
+    !text.trim().is_empty() && text != "." && text != ".." && !text.chars().any(|c| c == '/' || c.is_control())
 }
 
 fn wrong_type(value: &Value, wanted: &str) -> String {

@@ -48,6 +48,13 @@ pub enum ConnectorError {
         /// How far it came.
         detail: String,
     },
+    /// What lies there is not what was listed: it is still being written, or another has taken its place. Left for the next
+    /// listing.
+    #[error("{detail}; it is left for the next poll")]
+    Changed {
+        /// What differs.
+        detail: String,
+    },
     /// The answer to a listing is none.
     #[error("the listing cannot be read: {detail}")]
     NotAListing {
@@ -67,6 +74,7 @@ impl ConnectorError {
             Self::Unknown { .. } => "unknown_document",
             Self::Answered { .. } => "answered",
             Self::Broken { .. } => "broken",
+            Self::Changed { .. } => "changed",
             Self::NotAListing { .. } => "not_a_listing",
         }
     }

@@ -10,6 +10,7 @@ pub mod error;
 pub mod fast;
 pub mod resource;
 mod words;
+mod xml;
 
 use std::future::Future;
 
@@ -17,31 +18,63 @@ use bytes::Bytes;
 
 pub use error::{Access, Cause, ConnectorError};
 
+use crate::feed::RemoteDocument;
 use crate::http::Body;
 
-/// What a listing showed.
+/// What a request of a listing showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The platform's ids, in its order, each once.
-    pub ids: Vec<String>,
-    /// Entries that are no ids, shortened for the log.
+    /// The platform's documents, in its order, each once.
+    pub documents: Vec<RemoteDocument>,
+    /// Entries that are no documents, shortened for the log.
     pub refused: Vec<String>,
     /// How many entries stood there more than once.
     pub duplicates: usize,
+    /// What an operator should know beside that.
+    pub notes: Vec<String>,
+    /// What is to be listed further.
+    pub further: Vec<Page>,
+}
+
+/// One request of a listing: all of it, or one folder of several. Only its connector reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page(pub(super) Vec<String>);
+
+/// What became of a document that the platform was told to remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// It is gone, by our doing or before.
+    Gone,
+    /// Something else lies in its place: that is another document, and stays.
+    Replaced,
 }
 
 /// A document on its way.
 #[derive(Debug)]
 pub struct Download {
     /// What was read ahead to tell a document from an error.
-    pub(super) head: Option<Bytes>,
+    head: Option<Bytes>,
     /// The rest.
-    pub(super) rest: Body,
+    rest: Body,
     /// The length the platform announced, in bytes.
-    pub(super) length: Option<u64>,
+    length: Option<u64>,
+    /// The length it must have, in bytes, where a listing has told.
+    size: Option<u64>,
+    /// Bytes handed out.
+    received: u64,
 }
 
 impl Download {
+    /// A document that is the body itself: its `head`, read ahead, and the `rest`.
+    pub(super) fn plain(head: Option<Bytes>, rest: Body, length: Option<u64>) -> Self {
+        Self { head, rest, length, size: None, received: 0 }
+    }
+
+    /// The same, of exactly so many bytes.
+    pub(super) fn of_size(self, size: Option<u64>) -> Self {
+        Self { size, ..self }
+    }
+
     /// The length the platform announced, in bytes.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
@@ -51,20 +84,43 @@ impl Download {
     /// The next bytes; `None` at the end.
     ///
     /// # Errors
-    /// [`ConnectorError::Broken`], or what the server's refusal means.
+    /// [`ConnectorError::Broken`], or what the server's refusal means; [`ConnectorError::Changed`] where it is longer than
+    /// listed.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ConnectorError> {
-        if let Some(head) = self.head.take() {
-            return Ok(Some(head));
+        let next = match self.head.take() {
+            Some(head) => Some(head),
+            None => self.rest.next().await?,
+        };
+        self.received += next.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        match (&next, self.size) {
+            (None, Some(size)) if self.received < size => {
+                let detail = format!("it ended after {} of {size} bytes", self.received);
+                Err(ConnectorError::Broken { detail })
+            }
+            (_, Some(size)) if self.received > size => {
+                let detail = format!("more than the {size} bytes listed come: it is still being written");
+                Err(ConnectorError::Changed { detail })
+            }
+            _ => Ok(next),
         }
-        self.rest.next().await.map_err(ConnectorError::from)
     }
 }
 
 /// The way to the documents of one feed. Lives for one poll: it may hold a certificate.
 pub trait Connector: Send + Sync {
-    /// Lists what the feed holds.
-    fn list(&self) -> impl Future<Output = Result<Listing, ConnectorError>> + Send;
+    /// The requests that a listing begins with; never none.
+    fn first_pages(&self) -> Vec<Page> {
+        vec![Page::default()]
+    }
+
+    /// Makes one request of a listing. The caller has recorded that it leaves.
+    fn list(&self, page: &Page) -> impl Future<Output = Result<Listing, ConnectorError>> + Send;
 
     /// Asks for a document; the platform may count it as collected from then on.
-    fn fetch(&self, remote_id: &str) -> impl Future<Output = Result<Download, ConnectorError>> + Send;
+    fn fetch(&self, document: &RemoteDocument) -> impl Future<Output = Result<Download, ConnectorError>> + Send;
+
+    /// Tells the platform that a document is safe here, where its documents stay until they are removed.
+    fn release(&self, _document: &RemoteDocument) -> impl Future<Output = Result<Released, ConnectorError>> + Send {
+        std::future::ready(Ok(Released::Gone))
+    }
 }

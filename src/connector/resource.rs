@@ -9,7 +9,8 @@ use std::sync::Arc;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::{Access, Cause, Connector, ConnectorError, Download, Listing, bearer};
+use super::{Access, Cause, Connector, ConnectorError, Download, Listing, Page, bearer};
+use crate::feed::RemoteDocument;
 use crate::http::{Answer, Carried, Client, HttpError, reattempt};
 use crate::token::{Manager, Token};
 
@@ -198,14 +199,14 @@ impl Items {
 }
 
 impl Connector for Items {
-    async fn list(&self) -> Result<Listing, ConnectorError> {
+    async fn list(&self, _page: &Page) -> Result<Listing, ConnectorError> {
         let mut answer = self.resource.get(&self.path, &Held::default()).await?;
         let body = self.resource.body(&self.path, &mut answer).await?;
         read_list(&body, &self.id).map_err(|detail| ConnectorError::NotAListing { detail })
     }
 
-    async fn fetch(&self, remote_id: &str) -> Result<Download, ConnectorError> {
-        let path = self.item.replace("{id}", &utf8_percent_encode(remote_id, NON_ALPHANUMERIC).to_string());
+    async fn fetch(&self, document: &RemoteDocument) -> Result<Download, ConnectorError> {
+        let path = self.item.replace("{id}", &utf8_percent_encode(&document.id, NON_ALPHANUMERIC).to_string());
         let mut answer = self.resource.get(&path, &Held::default()).await?;
         if matches!(answer.status, 404 | 410) {
             return Err(ConnectorError::Unknown { detail: format!("{path}: status {}", answer.status) });
@@ -222,7 +223,7 @@ impl Connector for Items {
         let head = answer.body.next().await.map_err(|error| self.resource.fault(error))?;
         match head.as_ref().and_then(|head| refusal::in_words(head)) {
             Some(detail) => Err(ConnectorError::Answered { detail }),
-            None => Ok(Download { head, rest: answer.body, length }),
+            None => Ok(Download::plain(head, answer.body, length)),
         }
     }
 }
@@ -245,7 +246,7 @@ fn read_list(body: &[u8], pointer: &str) -> Result<Listing, String> {
     let (mut listing, mut seen, mut refused) = (Listing::default(), HashSet::new(), 0_usize);
     for entry in entries {
         match entry.pointer(pointer).and_then(id) {
-            Some(id) if seen.insert(id.clone()) => listing.ids.push(id),
+            Some(id) if seen.insert(id.clone()) => listing.documents.push(RemoteDocument::of_id(id)),
             Some(_) => listing.duplicates += 1,
             None => {
                 refused += 1;
@@ -279,9 +280,10 @@ mod tests {
     #[test]
     fn lists_are_read_bare_or_in_an_object_and_each_id_counts_once() {
         let bare = read_list(br#"[{"id": 7}, {"id": "a/b"}, {"id": 7}, {"x": 1}, {"id": ".."}]"#, "/id").unwrap();
-        assert_eq!((bare.ids, bare.duplicates, bare.refused.len()), (vec!["7".to_owned(), "a/b".to_owned()], 1, 2));
+        let ids = |listing: &Listing| listing.documents.iter().map(|it| it.id.clone()).collect::<Vec<_>>();
+        assert_eq!((ids(&bare), bare.duplicates, bare.refused.len()), (vec!["7".to_owned(), "a/b".to_owned()], 1, 2));
         let held = read_list(br#"{"total": 1, "items": ["x"]}"#, "").unwrap();
-        assert_eq!(held.ids, ["x"]);
+        assert_eq!(ids(&held), ["x"]);
         for wrong in ["{}", "{\"a\": [], \"b\": []}", "1", "<html>"] {
             assert!(read_list(wrong.as_bytes(), "/id").is_err(), "{wrong}");
         }

@@ -9,6 +9,7 @@ mod ending;
 mod platform_error;
 mod sniff;
 mod source;
+pub mod summary;
 mod transcode;
 mod wellformed;
 
@@ -165,6 +166,23 @@ impl NotAReturn {
             Self::Cut { media_type, .. } => *media_type,
         }
     }
+}
+
+/// `bytes`, a whole XML document in any encoding, as UTF-8, once it has passed the checks of a return: well-formed, without a
+/// document type, not nested without end.
+///
+/// # Errors
+/// What it is instead, or what is wrong with it.
+pub fn xml_text(bytes: &[u8]) -> Result<String, NotAReturn> {
+    let impossible = |error: io::Error| NotAReturn::NotWellFormed { line: 1, column: 1, what: error.to_string() };
+    match judge(io::Cursor::new(bytes), bytes.len() as u64).map_err(impossible)?? {
+        MediaType::Xml => {}
+        other => return Err(NotAReturn::Text { start: format!("no XML but {}", other.as_str()) }),
+    }
+    let charset =
+        transcode::Charset::of(bytes).map_err(|what| NotAReturn::NotWellFormed { line: 1, column: 1, what })?;
+    let skipped = usize::try_from(charset.bom_bytes()).unwrap_or_default();
+    Ok(transcode::whole(&bytes[skipped..], &charset))
 }
 
 /// Judges whether the `size` bytes of `reader`, from its start, are what an HTTP API may answer: a return, JSON that is

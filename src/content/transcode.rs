@@ -164,3 +164,8 @@ impl<R: Read> Transcoder<R> {
         Ok(())
     }
 }
+
+/// The characters of a document that has passed its checks, behind its byte order mark.
+pub(super) fn whole(bytes: &[u8], charset: &Charset) -> String {
+    charset.encoding.decode_without_bom_handling(bytes).0.into_owned()
+}

@@ -98,7 +98,7 @@ pub(super) fn resources(settings: &Settings, catalog: &mut Catalog) -> Result<()
             let cadence = Arc::new(cadence(settings, resource.every, platform.loopback)?);
             let source = Source::Resource(Arc::clone(&platform), Arc::new(resource.clone()));
             let lane = Arc::new(Lane::new(CONCURRENCY, LARGEST));
-            catalog.insert(name.clone(), Feed { name, cadence, lane, source });
+            catalog.insert(name.clone(), Feed { name, cadence, lane, source, led_by: None, leads: None });
         }
     }
     Ok(())
@@ -118,7 +118,10 @@ pub(super) fn watches(settings: &Settings, desk: &Arc<Desk>, catalog: &mut Catal
         let watch = Watch::new(settings.clone(), account.clone(), gap, Arc::clone(desk));
         let source = Source::Watch(Arc::clone(&platform), Arc::new(watch));
         let lane = Arc::new(Lane::new(watch::CONCURRENCY, LARGEST));
-        catalog.insert(name.clone(), Feed { name, cadence: Arc::clone(&cadence), lane, source });
+        catalog.insert(
+            name.clone(),
+            Feed { name, cadence: Arc::clone(&cadence), lane, source, led_by: None, leads: None },
+        );
     }
     Ok(())
 }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::apis;
 
-use crate::config::{Fast, Settings};
-use crate::feed::FeedName;
+use crate::config::{Connector, Fast, FastAccount, Settings};
+use crate::feed::{FeedName, Kind};
 use crate::http::verifier::{ServerVerifier, TrustError};
 use crate::ledger::{Conflict, FeedIdentity, Ledger, LedgerError};
 use crate::log::event;
@@ -104,16 +104,41 @@ pub(super) fn feeds(settings: &Settings, desk: Option<&Arc<Desk>>) -> Result<Cat
     let cadence = Arc::new(cadence(settings, fast)?);
     let platform = Arc::new(platform(settings, fast)?);
     for settings in fast.accounts.iter().filter(|account| account.enabled) {
-        let account = Arc::new(Account { settings: settings.clone(), platform: Arc::clone(&platform) });
+        let connector = fast.connector_of(settings);
+        let account = Arc::new(Account { settings: settings.clone(), platform: Arc::clone(&platform), connector });
         let lane = Arc::new(Lane::new(fast.concurrency, fast.max_document));
+        let pair = shared_listing(connector, settings);
         for &kind in &settings.feeds {
             let name = FeedName::fast(&settings.name, kind);
             let (cadence, lane) = (Arc::clone(&cadence), Arc::clone(&lane));
             let source = Source::Fast(Arc::clone(&account), kind);
-            catalog.insert(name.clone(), Feed { name, cadence, lane, source });
+            let other = |role: Kind, other: Kind| (pair && kind == role).then(|| FeedName::fast(&settings.name, other));
+            let led_by = other(Kind::Signes, Kind::Acquittements);
+            let leads = other(Kind::Acquittements, Kind::Signes);
+            catalog.insert(name.clone(), Feed { name, cadence, lane, source, led_by, leads });
         }
     }
     Ok(catalog)
+}
+
+/// The feeds that are listed with another, each with that one.
+#[must_use]
+pub fn leaders(settings: &Settings) -> HashMap<FeedName, FeedName> {
+    let Some(fast) = &settings.fast else { return HashMap::new() };
+    let pairs = fast.accounts.iter().filter(|account| shared_listing(fast.connector_of(account), account));
+    pairs
+        .map(|account| {
+            let name = |kind| FeedName::fast(&account.name, kind);
+            (name(Kind::Signes), name(Kind::Acquittements))
+        })
+        .collect()
+}
+
+/// Whether acknowledgements and signed files lie in the same folders, and are both wanted: then one listing serves both, for
+/// no folder may be listed more often than the platform allows.
+fn shared_listing(connector: Connector, account: &FastAccount) -> bool {
+    let wanted = |kind| account.feeds.contains(&kind);
+    connector == Connector::Webdav && wanted(Kind::Acquittements) && wanted(Kind::Signes)
 }
 
 /// How token servers are reached.
@@ -127,7 +152,13 @@ pub fn way(settings: &Settings) -> Way {
 pub(super) fn identities(catalog: &Catalog) -> Vec<FeedIdentity> {
     let identity = |feed: &Feed| {
         let (origin, siren) = feed.source.identity();
-        FeedIdentity { feed: feed.name.clone(), origin: origin.to_owned(), siren: siren.to_owned() }
+        FeedIdentity {
+            feed: feed.name.clone(),
+            origin: origin.to_owned(),
+            siren: siren.to_owned(),
+            led_by: feed.led_by.clone(),
+            files: feed.source.keeps_files(),
+        }
     };
     catalog.values().map(identity).collect()
 }

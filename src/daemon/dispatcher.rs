@@ -128,7 +128,8 @@ impl Dispatcher {
         let token = poller.token();
         let held = token.clone();
         let task = self.work.spawn(async move {
-            let outcome = if due.planned <= now {
+            // What rides along is listed with its leader.
+            let outcome = if due.planned <= now && feed.led_by.is_none() {
                 poller.poll(&feed, &due, &token).await
             } else {
                 poller.resume(&feed, &token).await

@@ -1,8 +1,10 @@
 //! What is done once an hour, off the hours of polls: old polls forgotten, certificates watched.
 
+use jiff::Timestamp;
+
 use super::{House, apis};
 use crate::log::event;
-use crate::status::{certificate_end, days_left};
+use crate::status::{certificate_end, days_left, purge};
 
 /// From so many days on, an operator is told.
 const EXPIRING_DAYS: i64 = 60;
@@ -23,6 +25,7 @@ pub(super) async fn tidy(house: &House) {
     if let Err(error) = apis::judge_tokens(&house.plan().settings, &house.ledger, now).await {
         tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "tokens are judged tomorrow: {error}");
     }
+    tell_of_purges(house, now).await;
     let Ok(accounts) = house.ledger.accounts().await else { return };
     for row in accounts.values() {
         let Some(certificate) = &row.certificate else { continue };
@@ -37,5 +40,17 @@ pub(super) async fn tidy(house: &House) {
                 certificate_end(days)
             );
         }
+    }
+}
+
+/// A feed of files that has failed for days is about to lose what it has not collected.
+async fn tell_of_purges(house: &House, now: Timestamp) {
+    let Ok(feeds) = house.ledger.feeds().await else { return };
+    for row in &feeds {
+        let Some(from) = purge::begins(row, now) else { continue };
+        let error = row.last_error.as_deref().unwrap_or_default();
+        tracing::error!(event = event::FEED_FAILING, feed = %row.feed, from = %from, error,
+            "{} has collected nothing for ten days, and its platform removes what is older than 15 days: the first of it is lost \
+             from {from} on; the last poll said: {error}", row.feed);
     }
 }

@@ -195,7 +195,11 @@ async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError
             return Ok(Answer { text, exit_code: 1 });
         }
     }
+    // What rides along is listed with its leader.
+    let leaders: Vec<&Feed> = feeds.iter().filter_map(|feed| plan.catalog.get(feed.led_by.as_ref()?)).collect();
+    feeds.extend(leaders);
     feeds.sort_by(|a, b| a.name.cmp(&b.name));
+    feeds.dedup_by(|a, b| a.name == b.name);
     if house.poller.room.is_low() {
         let text = "free space is below [state] reserve: nothing is collected; make room on that disk\n".to_owned();
         return Ok(Answer { text, exit_code: 75 });
@@ -209,8 +213,10 @@ async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError
             }
             continue;
         };
-        let waits = due.planned <= now || due.resume_at.is_some_and(|at| at <= now);
-        if !selectors.is_empty() || waits {
+        let resumes = due.resume_at.is_some_and(|at| at <= now);
+        let wanted =
+            if feed.led_by.is_some() { resumes } else { !selectors.is_empty() || due.planned <= now || resumes };
+        if wanted {
             let delay = Duration::from_millis(1000 * passes.len() as u64 / PER_SECOND);
             passes.push(pass(house, feed, delay));
         }
@@ -249,7 +255,11 @@ async fn pass<'a>(
         Err(error) => return (feed, Err(error)),
     };
     let token = house.poller.token();
-    let report = match house.poller.poll(feed, &due, &token).await {
+    let polled = match feed.led_by {
+        Some(_) => house.poller.resume(feed, &token).await,
+        None => house.poller.poll(feed, &due, &token).await,
+    };
+    let report = match polled {
         // Not to be listed yet; documents that wait need no listing.
         Ok(Report::Postponed(until)) if due.resume_at.is_some() => match house.poller.resume(feed, &token).await {
             Ok(Report::Busy) => Ok(Report::Postponed(until)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use reqwest::Method;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, RETRY_AFTER,
@@ -145,6 +146,27 @@ impl Client {
         self.send(request.body(form.expose_secret().to_owned())).await
     }
 
+    /// Sends `body` to `url`, which must be of this client's origin, by `method` and with `headers`.
+    ///
+    /// # Errors
+    /// How far it came, or that a header cannot carry what it was given; an answer of any status is none.
+    pub async fn request(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&'static str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, HttpError> {
+        self.bound(url)?;
+        let mut request = self.inner.request(method, url);
+        for (name, value) in headers {
+            let value = HeaderValue::from_str(value)
+                .map_err(|_| HttpError::Setup(format!("the header {name} cannot carry what it was given")))?;
+            request = request.header(*name, value);
+        }
+        self.send(if body.is_empty() { request } else { request.body(body) }).await
+    }
+
     /// Nothing is sent to another origin (F10).
     fn bound(&self, url: &str) -> Result<(), HttpError> {
         let within = url.strip_prefix(&self.origin).is_some_and(|rest| rest.starts_with('/'));
@@ -236,6 +258,18 @@ impl Answer {
         self.body.response.content_length()
     }
 
+    /// The length that the headers name, in bytes: of an answer to HEAD, that of what GET would bring.
+    #[must_use]
+    pub fn named_length(&self) -> Option<u64> {
+        self.header("content-length")?.trim().parse().ok()
+    }
+
+    /// When what it brings was last changed (RFC 9110, §8.8.2).
+    #[must_use]
+    pub fn last_modified(&self) -> Option<Timestamp> {
+        http_date(self.header("last-modified")?)
+    }
+
     /// Where a redirect points: never followed, but named to the operator.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
@@ -243,7 +277,9 @@ impl Answer {
     }
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
+/// A time as HTTP writes it (RFC 9110, §5.6.7).
+#[must_use]
+pub fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 

@@ -7,6 +7,6 @@ mod public;
 pub mod reattempt;
 pub mod verifier;
 
-pub use client::{Answer, Body, Carried, Client, Route, anonymous_tls};
+pub use client::{Answer, Body, Carried, Client, Route, anonymous_tls, http_date};
 pub use error::HttpError;
 pub use public::is_public;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::task::spawn_blocking;
 
-use super::reception::{judge, measure, set_aside};
+use super::reception::{judge, measure, set_aside, summary_of};
 use super::{Intake, IntakeError, Sealed};
 use crate::archive::layout;
 use crate::content::MediaType;
@@ -64,8 +64,16 @@ async fn take_up(intake: &Intake, ledger: &Ledger, path: &Path) -> Result<bool, 
 }
 
 async fn keep(intake: &Intake, document: Claimed, path: PathBuf, media_type: MediaType) -> Result<(), IntakeError> {
-    let (size, sha256) = blocking(&path, measure).await?;
-    intake.keep(Sealed { document, path, size, sha256, media_type }, None).await
+    let fast = document.feed.platform() == "fast";
+    let read = blocking(&path, move |path| {
+        let (size, sha256) = measure(path)?;
+        Ok((size, sha256, summary_of(fast, media_type, File::open(path)?)?))
+    });
+    let (size, sha256, summary) = read.await?;
+    match intake.sort(Sealed { document, path, size, sha256, media_type, summary }).await? {
+        Some(sealed) => intake.keep(sealed, None).await,
+        None => Ok(()),
+    }
 }
 
 fn complain(path: &Path, error: IntakeError) {

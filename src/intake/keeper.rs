@@ -13,6 +13,7 @@ use super::{IntakeError, place};
 use crate::clock::Clock;
 use crate::config::Target;
 use crate::content::MediaType;
+use crate::content::summary::Summary;
 use crate::ledger::{Claimed, Kept, Ledger};
 use crate::log::event;
 
@@ -37,6 +38,8 @@ pub struct Sealed {
     pub sha256: String,
     /// What the bytes are.
     pub media_type: MediaType,
+    /// What they say, as far as that is read.
+    pub summary: Option<Summary>,
 }
 
 type Reply = oneshot::Sender<Result<(), IntakeError>>;
@@ -158,10 +161,11 @@ impl Desk {
         let (sealed, others): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.sealed, (waiting.poll, waiting.reply))).unzip();
         let Some(placed) = blocking(move || place::place_all(&root, sealed)).await else { return Vec::new() };
-        let (mut kept, mut replies, mut left) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut kept, mut rejected, mut replies, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for ((sealed, placed), (poll, reply)) in placed.into_iter().zip(others) {
             match placed {
                 Ok(archive_path) => {
+                    rejected.push(sealed.summary.as_ref().and_then(|summary| summary.rejected.clone()));
                     kept.push(self.record(sealed, archive_path, poll));
                     replies.push(reply);
                 }
@@ -176,8 +180,10 @@ impl Desk {
         if kept.is_empty() {
             return left;
         }
-        if self.commit(&kept).await {
-            kept.iter().for_each(announce);
+        if let Some(twins) = self.commit(&kept).await {
+            for ((kept, rejected), twin) in kept.iter().zip(&rejected).zip(&twins) {
+                announce(kept, rejected.as_deref(), twin.as_deref());
+            }
             self.stored.send_replace(());
             replies.into_iter().for_each(|reply| answer(reply, Ok(())));
         } else {
@@ -210,17 +216,19 @@ impl Desk {
             sha256: sealed.sha256,
             media_type: sealed.media_type.as_str(),
             archive_path,
+            name: sealed.summary.as_ref().and_then(|summary| summary.nom_fic.clone()),
+            summary: sealed.summary.map(|summary| summary.json.to_string()),
             targets,
         }
     }
 
     /// Commits; while the ledger fails, holds the documents (their files are safe) and with them all intake, and tries
-    /// again. Answers false when the daemon stops first: the next start adopts them.
-    async fn commit(&mut self, kept: &[Kept]) -> bool {
+    /// again. Answers what it knew of each; `None` when the daemon stops first: the next start adopts them.
+    async fn commit(&mut self, kept: &[Kept]) -> Option<Vec<Option<String>>> {
         let mut pause = PAUSE;
         loop {
             match self.ledger.keep(kept.to_vec(), self.clock.now()).await {
-                Ok(()) => return true,
+                Ok(twins) => return Some(twins),
                 Err(error) => {
                     tracing::error!(
                         event = event::DISK_LOW,
@@ -232,7 +240,7 @@ impl Desk {
                 }
             }
             if !self.wait(&mut pause).await {
-                return false;
+                return None;
             }
         }
     }
@@ -245,9 +253,22 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         .ok()
 }
 
-fn announce(kept: &Kept) {
-    tracing::info!(event = event::DOCUMENT_STORED, feed = %kept.feed, remote_id = kept.remote_id, size = kept.size,
-        sha256 = kept.sha256, "stored {} of {}", kept.remote_id, kept.feed);
+/// Says what was stored; `rejected` are the labels of an acknowledgement that refuses a deposit, `twin` the id under which
+/// the same bytes had come over another interface.
+fn announce(kept: &Kept, rejected: Option<&[String]>, twin: Option<&str>) {
+    let Kept { feed, remote_id, size, sha256, .. } = kept;
+    let name = kept.name.as_deref().unwrap_or(remote_id);
+    if let Some(twin) = twin {
+        tracing::info!(event = event::DOCUMENT_STORED, feed = %feed, remote_id, size, sha256, same_as = twin,
+            "stored {remote_id} of {feed}: the same as {twin}, which came over another interface; it is not delivered again");
+        return;
+    }
+    tracing::info!(event = event::DOCUMENT_STORED, feed = %feed, remote_id, size, sha256, "stored {remote_id} of {feed}");
+    if let Some(labels) = rejected {
+        let labels = if labels.is_empty() { "without saying why".to_owned() } else { labels.join("; ") };
+        tracing::warn!(event = event::DOCUMENT_REJECTED, feed = %feed, remote_id, nom_fic = kept.name, labels,
+            "Hélios refuses {name} ({remote_id} of {feed}): {labels}");
+    }
 }
 
 fn answer(reply: Reply, outcome: Result<(), IntakeError>) {

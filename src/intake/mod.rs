@@ -9,6 +9,7 @@ mod adoption;
 mod keeper;
 mod place;
 mod reception;
+mod sorting;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
@@ -48,6 +49,7 @@ pub enum IntakeError {
 #[derive(Clone, Debug)]
 pub struct Intake {
     root: Arc<PathBuf>,
+    ledger: Ledger,
     keeper: keeper::Keeper,
     targets: Arc<RwLock<Vec<Target>>>,
 }
@@ -72,8 +74,9 @@ impl Intake {
         }
         let root = Arc::new(root.to_owned());
         let targets = Arc::new(RwLock::new(targets));
-        let keeper = keeper::Keeper::start(Arc::clone(&root), ledger, clock, Arc::clone(&targets), stored, stopping);
-        Ok(Self { root, keeper, targets })
+        let keeper =
+            keeper::Keeper::start(Arc::clone(&root), ledger.clone(), clock, Arc::clone(&targets), stored, stopping);
+        Ok(Self { root, ledger, keeper, targets })
     }
 
     /// Documents stored from now on are for these targets.

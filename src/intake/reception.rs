@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 use super::{IntakeError, Sealed};
 use crate::archive::layout::{self, hex};
 use crate::archive::write;
+use crate::content::summary::{Summary, summarise};
 use crate::content::{self, MediaType, NotAReturn};
 use crate::ledger::Claimed;
 
@@ -188,18 +189,18 @@ fn finish(reception: Reception) -> io::Result<Verdict> {
     // A body that never left memory is judged there; a larger one is read back from its file.
     let (judgement, spilled) = match spilled {
         None => {
-            let judgement = judge(&document, Cursor::new(&buffer), size)?;
+            let judgement = read(&document, Cursor::new(&buffer), size)?;
             (judgement, spill(&root, &partial_name(&document), None, temporary, buffer)?.0)
         }
         Some(spilled) => {
             let mut spilled = spill(&root, "", Some(spilled), temporary, buffer)?.0;
             spilled.file.rewind()?;
-            (judge(&document, BufReader::with_capacity(SPILL, &spilled.file), size)?, spilled)
+            (read(&document, BufReader::with_capacity(SPILL, &spilled.file), size)?, spilled)
         }
     };
     let sha256 = hex(&spilled.hash.finalize());
     match judgement {
-        Ok(media_type) => seal(&root, document, &spilled.path, size, sha256, media_type).map(Verdict::Return),
+        Ok(content) => seal(&root, document, &spilled.path, size, sha256, content).map(Verdict::Return),
         Err(reason) => {
             let name = format!("{}.{}", partial_stem(&document), &sha256[..16]);
             let path = set_aside(&root, &spilled.path, &name)?;
@@ -217,6 +218,33 @@ pub(super) fn judge<R: io::Read + io::Seek>(
     if document.feed.platform() == "fast" { content::judge(reader, size) } else { content::judge_answer(reader, size) }
 }
 
+/// What a return is, and what it says.
+type Content = (MediaType, Option<Summary>);
+
+/// Judges a body, and reads what it says.
+fn read<R: io::Read + io::Seek>(
+    document: &Claimed,
+    mut reader: R,
+    size: u64,
+) -> io::Result<Result<Content, NotAReturn>> {
+    let media_type = match judge(document, &mut reader, size)? {
+        Ok(media_type) => media_type,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    reader.rewind()?;
+    let summary = summary_of(document.feed.platform() == "fast", media_type, reader)?;
+    Ok(Ok((media_type, summary)))
+}
+
+/// What a document says, if its platform is FAST-Parapheur and it is one of the returns that are read.
+pub(super) fn summary_of<R: io::Read + io::Seek>(
+    fast: bool,
+    media_type: MediaType,
+    reader: R,
+) -> io::Result<Option<Summary>> {
+    if fast && media_type == MediaType::Xml { summarise(reader) } else { Ok(None) }
+}
+
 /// Renames a checked body to the name that tells what it is: from here on a crash loses nothing.
 fn seal(
     root: &Path,
@@ -224,11 +252,11 @@ fn seal(
     temporary: &Path,
     size: u64,
     sha256: String,
-    media_type: MediaType,
+    (media_type, summary): Content,
 ) -> io::Result<Sealed> {
     let path = sealed_path(root, &document, size, &sha256, false);
     std::fs::rename(temporary, &path)?;
-    Ok(Sealed { document, path, size, sha256, media_type })
+    Ok(Sealed { document, path, size, sha256, media_type, summary })
 }
 
 fn sealed_path(root: &Path, document: &Claimed, size: u64, sha256: &str, accepted: bool) -> PathBuf {
@@ -248,13 +276,15 @@ pub(super) async fn accept(root: Arc<PathBuf>, document: Claimed, path: PathBuf)
                 Ok(media_type) => media_type,
                 Err(reason) => reason.media_type(),
             };
+            let fast = document.feed.platform() == "fast";
+            let summary = summary_of(fast, media_type, BufReader::new(File::open(&path)?))?;
             let copy = sealed_path(&root, &document, size, &sha256, true);
             match std::fs::hard_link(&path, &copy) {
                 // An earlier try has left it.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 other => other?,
             }
-            Ok(Sealed { document, path: copy, size, sha256, media_type })
+            Ok(Sealed { document, path: copy, size, sha256, media_type, summary })
         }
     });
     sealed.await.map_err(|error| failed(error.into()))?.map_err(disk(&path))

@@ -35,7 +35,14 @@ pub struct FeedRow {
     pub still_listed: i64,
     /// Entries of the last listing that were no ids.
     pub refused_entries: i64,
+    /// What the last listing showed beside documents.
+    pub note: Option<String>,
+    /// The feed whose listings show its documents as well.
+    pub led_by: Option<String>,
+    /// Whether its documents are files, which the platform purges.
+    pub keeps_files: bool,
 }
+
 /// A document as `documents` shows it.
 #[derive(Clone, Debug, serde::Serialize)]
 #[expect(missing_docs, reason = "the columns of the ledger, as the contract names them")]
@@ -86,7 +93,8 @@ impl Ledger {
     pub async fn feeds(&self) -> Result<Vec<FeedRow>, LedgerError> {
         let rows = sqlx::query(
             "SELECT feed, configured, last_listed_at, next_poll_at, last_success_at, last_document_at, failing_since,
-                    last_outcome, last_error, consecutive_failures, still_listed, refused_entries
+                    last_outcome, last_error, consecutive_failures, still_listed, refused_entries,
+                    note, led_by, files
              FROM feeds ORDER BY feed",
         )
         .fetch_all(&self.readers)
@@ -195,6 +203,9 @@ fn feed_row(row: &SqliteRow) -> Option<FeedRow> {
         consecutive_failures: row.get(9),
         still_listed: row.get(10),
         refused_entries: row.get(11),
+        note: row.get(12),
+        led_by: row.get(13),
+        keeps_files: row.get(14),
     })
 }
 

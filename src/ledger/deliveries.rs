@@ -22,7 +22,7 @@ pub(super) const DUE: &str = "WITH due (id) AS (
          UNION ALL SELECT * FROM (SELECT id FROM deliveries WHERE target = $1 AND state = 'failed'
              AND next_try_at > $3 ORDER BY next_try_at LIMIT $4))
      SELECT deliveries.id, created_at, deliveries.feed, deliveries.remote_id, archive_path, sha256, name,
-            deliveries.attempts
+            deliveries.attempts, circuit, label
      FROM due CROSS JOIN deliveries ON deliveries.id = due.id CROSS JOIN documents
          ON documents.feed = deliveries.feed AND documents.remote_id = deliveries.remote_id
      WHERE archive_path IS NOT NULL ORDER BY deliveries.id LIMIT $4";
@@ -57,6 +57,10 @@ pub struct Pending {
     pub name: Option<String>,
     /// Tries so far.
     pub attempts: i64,
+    /// The circuit the document belongs to, where the platform says so.
+    pub circuit: Option<String>,
+    /// The label it lay under, where there was one.
+    pub label: Option<String>,
 }
 
 /// How a delivery went.
@@ -178,6 +182,8 @@ fn pending(row: &SqliteRow) -> Option<Pending> {
         sha256: row.get::<Option<String>, _>(5).unwrap_or_default(),
         name: row.get(6),
         attempts: row.get(7),
+        circuit: row.get(8),
+        label: row.get(9),
     })
 }
 
@@ -206,6 +212,17 @@ async fn settle(c: &mut SqliteConnection, one: &Settled, now: &str) -> Result<()
         )
         .bind(one.feed.as_str())
         .bind(&one.remote_id)
+        .execute(&mut *c)
+        .await?;
+        // The platform is told now, where it is told of documents delivered.
+        sqlx::query(
+            "UPDATE feeds SET resume_at = $3 WHERE feed = $1 AND resume_at IS NULL AND EXISTS (
+                 SELECT 1 FROM documents WHERE documents.feed = $1 AND remote_id = $2 AND release = 'delivered'
+                     AND state = 'delivered' AND released_at IS NULL)",
+        )
+        .bind(one.feed.as_str())
+        .bind(&one.remote_id)
+        .bind(now)
         .execute(c)
         .await?;
     }

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, time};
 use crate::clock::stamp;
-use crate::feed::{DocumentState, FeedName};
+use crate::feed::{DocumentState, FeedName, RemoteDocument, RemoteFile};
 
 /// What [`Ledger::open_documents`] asks: along `documents_queue`.
 pub(super) const OPEN: &str = "SELECT id, remote_id, setbacks FROM documents
@@ -15,7 +15,9 @@ pub(super) const OPEN: &str = "SELECT id, remote_id, setbacks FROM documents
              OR (state = 'fetching' AND claimed_by <> $5))
      ORDER BY setbacks, id LIMIT $6";
 /// What [`Ledger::claims`] asks: `CROSS JOIN` has SQLite look into each feed, not at each document.
-pub(super) const CLAIMS: &str = "SELECT id, documents.feed, remote_id, stem, attempts, interruptions, quarantine_sha256
+pub(super) const CLAIMS: &str =
+    "SELECT id, documents.feed, remote_id, stem, attempts, interruptions, quarantine_sha256, circuit,
+         label, remote_path, remote_etag, remote_size, remote_modified
      FROM feeds CROSS JOIN documents ON documents.feed = feeds.feed WHERE state = 'fetching'";
 
 /// A place in the order of fetching: setbacks, row.
@@ -49,29 +51,21 @@ pub struct Claimed {
     pub interruptions: i64,
     /// Checksum of the bytes set aside by an earlier try.
     pub quarantine_sha256: Option<String>,
+    /// The circuit it belongs to, where the platform says so.
+    pub circuit: Option<String>,
+    /// The label it lies under, where there is one.
+    pub label: Option<String>,
+    /// Where it lies, if it is a file of the platform.
+    pub file: Option<RemoteFile>,
 }
 
-/// A document whose copy is durable: what `stored` says of it.
-#[derive(Clone, Debug)]
-pub struct Kept {
-    /// Its row.
-    pub id: i64,
-    /// Its feed.
-    pub feed: FeedName,
-    /// The platform's name for it.
-    pub remote_id: String,
-    /// The poll that fetched it, where there was one.
-    pub poll: Option<i64>,
-    /// Bytes.
-    pub size: i64,
-    /// SHA-256 of the bytes, in hexadecimal.
-    pub sha256: String,
-    /// Media type.
-    pub media_type: &'static str,
-    /// Where the copy lies, relative to the state directory.
-    pub archive_path: String,
-    /// Targets that want it.
-    pub targets: Vec<String>,
+impl Claimed {
+    /// The document as its platform knows it.
+    #[must_use]
+    pub fn remote(&self) -> RemoteDocument {
+        let Self { remote_id, circuit, label, file, .. } = self.clone();
+        RemoteDocument { id: remote_id, circuit, label, file }
+    }
 }
 
 /// Where a document stands after a try that did not keep it.
@@ -156,7 +150,8 @@ impl Ledger {
                          setbacks = setbacks + CASE state WHEN 'fetching' THEN 1 ELSE 0 END,
                          state = 'fetching', claimed_by = $1, requested_at = $2, stem = coalesce(stem, $3)
                      WHERE id = $4 AND (state IN ('listed', 'failed') OR (state = 'fetching' AND claimed_by <> $1))
-                     RETURNING id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256",
+                     RETURNING id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256, circuit, label,
+                         remote_path, remote_etag, remote_size, remote_modified",
                 )
                 .bind(run)
                 .bind(stamp(now))
@@ -188,7 +183,8 @@ impl Ledger {
                 let row = sqlx::query(
                     "UPDATE documents SET state = 'fetching', claimed_by = $1, stem = coalesce(stem, $2)
                      WHERE id = $3 AND state = $4 AND state <> 'fetching'
-                     RETURNING id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256",
+                     RETURNING id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256, circuit, label,
+                         remote_path, remote_etag, remote_size, remote_modified",
                 )
                 .bind(run)
                 .bind(stem)
@@ -208,7 +204,8 @@ impl Ledger {
     /// When the ledger fails.
     pub async fn claim_of(&self, id: i64) -> Result<Option<Claimed>, LedgerError> {
         let row = sqlx::query(
-            "SELECT id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256 FROM documents
+            "SELECT id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256, circuit, label,
+                         remote_path, remote_etag, remote_size, remote_modified FROM documents
              WHERE id = $1 AND state = 'fetching'",
         )
         .bind(id)
@@ -225,22 +222,6 @@ impl Ledger {
     pub async fn claims(&self) -> Result<Vec<Claimed>, LedgerError> {
         let rows = sqlx::query(CLAIMS).fetch_all(&self.readers).await.map_err(|error| self.error(error))?;
         Ok(rows.iter().filter_map(claimed).collect())
-    }
-
-    /// Records documents whose copies are durable, with their deliveries, in one commit (F5).
-    ///
-    /// # Errors
-    /// When the ledger fails: the copies stay, and are adopted at the next start.
-    pub async fn keep(&self, batch: Vec<Kept>, now: Timestamp) -> Result<(), LedgerError> {
-        self.write(move |c| {
-            Box::pin(async move {
-                for kept in &batch {
-                    store(c, kept, &stamp(now)).await?;
-                }
-                Ok(())
-            })
-        })
-        .await
     }
 
     /// Records a try that did not keep its document.
@@ -308,45 +289,6 @@ impl Ledger {
     }
 }
 
-async fn store(c: &mut SqliteConnection, kept: &Kept, now: &str) -> Result<(), sqlx::Error> {
-    let state = if kept.targets.is_empty() { DocumentState::Delivered } else { DocumentState::Stored };
-    sqlx::query(
-        "UPDATE documents SET state = $1, stored_at = $2, poll_id = coalesce($3, poll_id), size = $4, sha256 = $5,
-             media_type = $6, archive_path = $7, error = NULL, claimed_by = NULL, claimed_until = NULL,
-             next_try_at = NULL, quarantine_path = NULL, quarantine_sha256 = NULL
-         WHERE id = $8",
-    )
-    .bind(state.as_str())
-    .bind(now)
-    .bind(kept.poll)
-    .bind(kept.size)
-    .bind(&kept.sha256)
-    .bind(kept.media_type)
-    .bind(&kept.archive_path)
-    .bind(kept.id)
-    .execute(&mut *c)
-    .await?;
-    for target in &kept.targets {
-        sqlx::query(
-            "INSERT INTO deliveries (feed, remote_id, target, state, created_at, next_try_at)
-             SELECT feed, remote_id, $1, 'pending', $2, $2 FROM documents WHERE id = $3
-             ON CONFLICT (feed, remote_id, target) DO UPDATE SET state = 'pending', attempts = 0, error = NULL,
-                 created_at = excluded.created_at, next_try_at = excluded.next_try_at",
-        )
-        .bind(target)
-        .bind(now)
-        .bind(kept.id)
-        .execute(&mut *c)
-        .await?;
-    }
-    sqlx::query("UPDATE feeds SET last_document_at = $1 WHERE feed = (SELECT feed FROM documents WHERE id = $2)")
-        .bind(now)
-        .bind(kept.id)
-        .execute(c)
-        .await?;
-    Ok(())
-}
-
 async fn refuse(c: &mut SqliteConnection, refusal: &Refusal) -> Result<(), sqlx::Error> {
     let (state, counted, next) = match refusal.condition {
         // Back to what it was: a document with counted tries is `failed`, one without is `listed`.
@@ -391,5 +333,18 @@ pub(super) fn claimed(row: &SqliteRow) -> Option<Claimed> {
         attempts: row.get(4),
         interruptions: row.get(5),
         quarantine_sha256: row.get(6),
+        circuit: row.get(7),
+        label: row.get(8),
+        file: file(row, 9),
+    })
+}
+
+/// The file that four columns from `first` on tell of: path, entity tag, size, time.
+pub(super) fn file(row: &SqliteRow, first: usize) -> Option<RemoteFile> {
+    Some(RemoteFile {
+        path: row.get::<Option<String>, _>(first)?,
+        etag: row.get(first + 1),
+        size: row.get::<Option<i64>, _>(first + 2).and_then(|size| size.try_into().ok()),
+        modified: time(row.get::<Option<&str>, _>(first + 3)),
     })
 }

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Ledger, LedgerError, time};
+use super::{Ledger, LedgerError, riders, time};
 use crate::clock::{BootTime, stamp};
 use crate::feed::FeedName;
 
@@ -33,6 +33,8 @@ impl Due {
     }
 }
 
+/// Up to so many plans, those they lead are looked for one by one.
+const ALONE: usize = 8;
 /// No platform is waited for longer: a time beyond it was written by a clock that has been set back since.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
 
@@ -44,7 +46,7 @@ pub(super) fn longest_wait(now: Timestamp) -> String {
 pub(super) const DUE: &str = "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id,
          last_listed_boot_ms, first_listed_at IS NOT NULL, not_before FROM feeds
      WHERE (next_poll_at <= $1 OR resume_at <= $1) AND configured = 1 AND claimed_by IS NULL
-         AND (not_before IS NULL OR not_before <= $1 OR not_before > $3)
+         AND (led_by IS NULL OR resume_at <= $1) AND (not_before IS NULL OR not_before <= $1 OR not_before > $3)
      ORDER BY CASE WHEN resume_at < next_poll_at THEN resume_at ELSE next_poll_at END LIMIT $2";
 impl Ledger {
     /// The feeds that are due at `now`, earliest first, at most `limit`, and not claimed; not those whose platform asked
@@ -88,7 +90,8 @@ impl Ledger {
         let rows = sqlx::query(
             "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id, last_listed_boot_ms,
                     first_listed_at IS NOT NULL, not_before FROM feeds
-             WHERE (next_poll_at <= $1 OR next_poll_at > $2) AND configured = 1 AND claimed_by IS NULL",
+             WHERE (next_poll_at <= $1 OR next_poll_at > $2) AND configured = 1 AND claimed_by IS NULL
+                 AND led_by IS NULL",
         )
         .bind(stamp(now))
         .bind(stamp(plausible))
@@ -139,6 +142,12 @@ impl Ledger {
                     .bind(stamp(due.planned))
                     .execute(&mut *c)
                     .await?;
+                    if plans.len() <= ALONE {
+                        riders::bring_along(c, due.feed.as_str()).await?;
+                    }
+                }
+                if plans.len() > ALONE {
+                    riders::bring_all_along(c).await?;
                 }
                 Ok(())
             })

@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
 use super::feeds::longest_wait;
-use super::{Due, Ledger, LedgerError, time};
+use super::{Due, Ledger, LedgerError, riders, time};
 use crate::clock::{BootTime, stamp};
 use crate::feed::FeedName;
 
@@ -71,6 +71,8 @@ pub struct PollEnd {
     pub still_listed: i64,
     /// Entries of the listing that were no ids.
     pub refused_entries: i64,
+    /// What the listing showed beside documents.
+    pub note: Option<String>,
     /// When documents left over are to be taken up, without a listing.
     pub resume_at: Option<Timestamp>,
     /// The platform asked not to be called before.
@@ -121,7 +123,36 @@ impl Ledger {
                 .bind(stamp(due.planned))
                 .execute(&mut *c)
                 .await?;
+                riders::bring_along(c, due.feed.as_str()).await?;
                 begin_poll(c, claimed.rows_affected(), &due.feed, &terms.run, terms.now).await
+            })
+        })
+        .await
+    }
+
+    /// Records, before it leaves, a further request of a listing that is under way. Answers false where the feed is no longer
+    /// held by `terms.run`.
+    ///
+    /// # Errors
+    /// When the ledger fails: then no request may leave.
+    pub async fn claim_further(&self, feed: &FeedName, terms: ClaimTerms) -> Result<bool, LedgerError> {
+        let feed = feed.clone();
+        self.write(move |c| {
+            Box::pin(async move {
+                let claimed = sqlx::query(
+                    "UPDATE feeds SET last_listed_at = $1, last_listed_boot_id = $2, last_listed_boot_ms = $3,
+                         next_poll_at = $4 WHERE feed = $5 AND claimed_by = $6",
+                )
+                .bind(stamp(terms.now))
+                .bind(&terms.boot.id)
+                .bind(i64::try_from(terms.boot.elapsed.as_millis()).unwrap_or(i64::MAX))
+                .bind(stamp(terms.next))
+                .bind(feed.as_str())
+                .bind(&terms.run)
+                .execute(&mut *c)
+                .await?;
+                riders::bring_along(c, feed.as_str()).await?;
+                Ok(claimed.rows_affected() > 0)
             })
         })
         .await
@@ -307,10 +338,9 @@ async fn finish(c: &mut SqliteConnection, end: &PollEnd) -> Result<HealthChange,
     .bind(end.next.map(stamp))
     .execute(&mut *c)
     .await?;
-    if end.outcome == Outcome::Interrupted {
-        return Ok(HealthChange::None);
-    }
-    health(c, end, &now).await
+    let change = if end.outcome == Outcome::Interrupted { HealthChange::None } else { health(c, end, &now).await? };
+    riders::bring_along(c, end.feed.as_str()).await?;
+    Ok(change)
 }
 
 /// Success and failure as `status` and the log tell them. A pass without a listing proves nothing about listings.
@@ -326,12 +356,13 @@ async fn health(c: &mut SqliteConnection, end: &PollEnd, now: &str) -> Result<He
         }
         sqlx::query(
             "UPDATE feeds SET last_success_at = $1, failing_since = NULL, failing_logged_at = NULL,
-                 consecutive_failures = 0, still_listed = $2, refused_entries = $3 WHERE feed = $4",
+                 consecutive_failures = 0, still_listed = $2, refused_entries = $3, note = $5 WHERE feed = $4",
         )
         .bind(now)
         .bind(end.still_listed)
         .bind(end.refused_entries)
         .bind(end.feed.as_str())
+        .bind(&end.note)
         .execute(c)
         .await?;
         return Ok(if failures > 0 { HealthChange::Recovered } else { HealthChange::None });

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, riders};
 use crate::clock::stamp;
 use crate::feed::FeedName;
 
@@ -19,6 +19,10 @@ pub struct FeedIdentity {
     pub origin: String,
     /// The SIREN the platform files it under.
     pub siren: String,
+    /// The feed whose listings show its documents as well, if one does.
+    pub led_by: Option<FeedName>,
+    /// Whether its documents are files of the platform.
+    pub files: bool,
 }
 
 /// What registering the configured feeds came to.
@@ -168,8 +172,9 @@ async fn register(
     let back: Vec<&str> = turned(true).into_iter().map(|name| called.get(name).copied().unwrap_or(name)).collect();
     configure(c, &back, true).await?;
     configure(c, &turned(false), false).await?;
-    let new: Vec<&FeedIdentity> = taken.into_iter().filter(|identity| book.name(identity).is_none()).collect();
+    let new: Vec<&FeedIdentity> = taken.iter().copied().filter(|identity| book.name(identity).is_none()).collect();
     insert(c, &new, now).await?;
+    riders::appoint(c, &taken).await?;
     Ok(Registration { renamed, conflicts: conflicts.into_values().collect() })
 }
 
@@ -207,7 +212,7 @@ async fn insert(c: &mut SqliteConnection, feeds: &[&FeedIdentity], now: Timestam
     for chunk in feeds.chunks(CHUNK) {
         let mut insert = QueryBuilder::new("INSERT INTO feeds (feed, account, origin, siren, kind, next_poll_at) ");
         insert.push_values(chunk, |mut row, identity| {
-            let FeedIdentity { feed, origin, siren } = identity;
+            let FeedIdentity { feed, origin, siren, .. } = identity;
             row.push_bind(feed.as_str()).push_bind(feed.account_name()).push_bind(origin).push_bind(siren);
             row.push_bind(feed.kind()).push_bind(stamp(now));
         });

@@ -78,7 +78,8 @@ impl Ledger {
                          claimed_by)
                      VALUES ($1, $2, 'fetching', $3, $3, $4, $5, $6, $7)
                      ON CONFLICT (feed, remote_id) DO NOTHING
-                     RETURNING id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256",
+                     RETURNING id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256, circuit, label,
+                         remote_path, remote_etag, remote_size, remote_modified",
                 )
                 .bind(version.feed.as_str())
                 .bind(version.remote_id)

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use super::source::{Platform, route};
-use crate::config::{FastAccount, SecretError};
+use super::source::{Platform, Way, route};
+use crate::config::{Connector, FastAccount, SecretError};
 use crate::connector::fast::rest::Rest;
+use crate::connector::fast::webdav::Webdav;
 use crate::feed::Kind;
 use crate::http::Client;
 use crate::identity::{Identity, IdentityError, Weight};
@@ -18,15 +19,25 @@ pub struct Account {
     pub settings: FastAccount,
     /// Its platform.
     pub platform: Arc<Platform>,
+    /// The interface by which it collects.
+    pub connector: Connector,
 }
 
 /// The way to what `kind` holds for `account`, shown `identity`; else why there is none, and what to do.
-pub(super) fn way(account: &Account, kind: Kind, identity: &Identity) -> Result<Rest, String> {
+pub(super) fn way(account: &Account, kind: Kind, identity: &Identity) -> Result<Way, String> {
     let platform = &account.platform;
     let tls =
         identity.client_config(platform.verifier.clone()).map_err(|error| format!("{error}: {}", error.remedy()))?;
     let client = Client::new(tls, &route(platform)).map_err(|error| error.to_string())?;
-    Ok(Rest::new(client, &platform.base_url, &account.settings.siren, kind))
+    let (base_url, siren) = (&platform.base_url, &account.settings.siren);
+    match account.connector {
+        Connector::Rest => {
+            let way = Rest::new(client, base_url, siren, kind);
+            way.map(Way::Rest).ok_or_else(|| format!("{kind} is not to be had over REST: correct `connector`"))
+        }
+        Connector::Webdav => Ok(Way::Webdav(Webdav::new(client, base_url, siren, kind, &account.settings.circuits))),
+        Connector::Soap => Err("this interface is not supported yet".to_owned()),
+    }
 }
 
 /// Reads the certificate of `account`, off the threads that others wait for: opening a PKCS#12 takes milliseconds.

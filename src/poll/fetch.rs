@@ -11,6 +11,7 @@ use crate::content::NotAReturn;
 use crate::intake::{IntakeError, Reception, Sealed, Verdict};
 use crate::ledger::{Claimed, LedgerError, Open};
 use crate::log::event;
+use crate::schedule::{Calendar, Span};
 
 /// A long wait is cut into pieces, for the wall clock may be set meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(20);
@@ -32,6 +33,8 @@ pub(super) enum Try {
     NoRoom,
     /// The daemon stops: not asked for.
     Stopped,
+    /// It is not of a kind that its account collects: left where it is.
+    PassedOver,
     /// Someone else has it, or it needs nothing any more.
     NotOurs,
 }
@@ -46,7 +49,7 @@ pub(super) async fn fetch<C: Connector>(
     let limit = feed.lane.max_document;
     let calendar = feed.cadence.calendar();
     let _room = loop {
-        if !wait_for_window(poller, feed).await {
+        if !wait_while(poller, feed, Calendar::download_hold).await {
             return Ok(Try::Stopped);
         }
         let Some(room) = poller.room.promise(limit).await else { return Ok(Try::NoRoom) };
@@ -64,7 +67,7 @@ pub(super) async fn fetch<C: Connector>(
 }
 
 async fn download<C: Connector>(poller: &Poller, way: &C, claimed: Claimed, limit: u64) -> Try {
-    let download = match way.fetch(&claimed.remote_id).await {
+    let download = match way.fetch(&claimed.remote()).await {
         Ok(download) => download,
         Err(error) => return Try::Failed(claimed, error),
     };
@@ -74,7 +77,11 @@ async fn download<C: Connector>(poller: &Poller, way: &C, claimed: Claimed, limi
     let mut reception = poller.intake.receive(&claimed, limit);
     match pump(download, &mut reception).await {
         Ok(()) => match reception.finish().await {
-            Ok(Verdict::Return(sealed)) => Try::Sealed(sealed),
+            Ok(Verdict::Return(sealed)) => match poller.intake.sort(sealed).await {
+                Ok(Some(sealed)) => Try::Sealed(sealed),
+                Ok(None) => Try::PassedOver,
+                Err(error) => Try::Disk(claimed, error),
+            },
             Ok(Verdict::Refused { reason, path, sha256 }) => Try::Refused(claimed, reason, path, sha256),
             Err(error) => Try::Disk(claimed, error),
         },
@@ -109,8 +116,12 @@ async fn pump(mut download: Download, reception: &mut Reception) -> Result<(), I
     Ok(())
 }
 
-/// Waits until no window forbids a download (F2); answers false when the daemon stops first.
-async fn wait_for_window(poller: &Poller, feed: &Feed) -> bool {
+/// Waits while `hold` says that the calendar forbids it (F2); answers false when the daemon stops first.
+pub(super) async fn wait_while(
+    poller: &Poller,
+    feed: &Feed,
+    hold: impl Fn(&Calendar, Timestamp) -> Option<Span>,
+) -> bool {
     let calendar = feed.cadence.calendar();
     let mut told: Option<Timestamp> = None;
     let mut stopping = poller.stopping.clone();
@@ -119,7 +130,7 @@ async fn wait_for_window(poller: &Poller, feed: &Feed) -> bool {
             return false;
         }
         let now = poller.clock.now();
-        let Some(hold) = calendar.download_hold(now) else { return true };
+        let Some(hold) = hold(calendar, now) else { return true };
         if told != Some(hold.end) {
             told = Some(hold.end);
             tracing::info!(event = event::WINDOW_WAITING, feed = %feed.name, until = %hold.end,

@@ -86,6 +86,9 @@ mod tests {
             attempts,
             interruptions,
             quarantine_sha256: None,
+            circuit: None,
+            label: None,
+            file: None,
         }
     }
 

@@ -1,12 +1,14 @@
 //! One pass of one feed: gates, listing, documents, end. The heart, to be read in one sitting:
-//! this file holds the walk, [`pass`] the documents of a feed side by side, [`tally`] what each means for the others, [`fetch`] one document,
+//! this file holds the walk, [`listing`] what a feed holds, [`pass`] its documents side by side, [`tally`] what each means for the others, [`fetch`] one document,
 //! [`judgement`] what a
-//! failed try costs, [`room`] the room on the disk.
+//! failed try costs, [`release`] what the platform is told, [`room`] the room on the disk.
 
 pub mod account;
 mod fetch;
 mod judgement;
+mod listing;
 mod pass;
+mod release;
 pub mod room;
 pub mod source;
 mod tally;
@@ -27,13 +29,14 @@ pub use room::Room;
 pub use source::{Lane, Platform, Source};
 
 use crate::clock::Clock;
-use crate::connector::{Connector, ConnectorError, Listing};
+use crate::connector::{Connector, ConnectorError};
 use crate::feed::FeedName;
 use crate::intake::{Intake, IntakeError};
-use crate::ledger::{ClaimTerms, Due, HealthChange, Ledger, LedgerError, Outcome, PollEnd};
+use crate::ledger::{ClaimTerms, Due, HealthChange, Ledger, LedgerError, ListingTerms, Outcome, PollEnd};
 use crate::log::event;
 use crate::schedule::{Cadence, LastListing, Seed};
 use crate::token::Manager;
+use listing::{Cut, Listed};
 use source::Way;
 use tally::Verdict;
 use visit::Place;
@@ -71,6 +74,8 @@ pub struct Poller {
 struct Claim {
     /// The row of the poll.
     poll: i64,
+    /// What stands in the feed's `claimed_by`.
+    token: String,
     /// When the pass began.
     started: Timestamp,
     /// The same for measuring how long it takes, whatever is done to the clock.
@@ -88,6 +93,10 @@ pub struct Feed {
     pub lane: Arc<Lane>,
     /// Where it comes from.
     pub source: Source,
+    /// The feed whose listings show its documents: it is never listed by itself.
+    pub led_by: Option<FeedName>,
+    /// The feed whose documents its own listings show as well.
+    pub leads: Option<FeedName>,
 }
 
 /// What a pass came to.
@@ -150,10 +159,11 @@ impl Poller {
         let next = feed.cadence.next(&seed, name, due.planned, now);
         let terms = ClaimTerms { run: token.to_owned(), now, boot, next };
         let Some(poll) = self.ledger.claim_listing(due, terms).await? else { return Ok(Report::Busy) };
-        let claim = Claim { poll, started: now, began: Instant::now() };
+        let claim = Claim { poll, token: token.to_owned(), started: now, began: Instant::now() };
         tracing::debug!(event = event::POLL_STARTED, feed = name, "listing {name}");
         match way {
             Way::Rest(way) => self.list(feed, due, &claim, &way).await,
+            Way::Webdav(way) => self.list(feed, due, &claim, &way).await,
             Way::Items(way) => self.list(feed, due, &claim, &way).await,
             Way::Resource(way, settings) => {
                 let place = Place { path: &settings.path, ignore: &settings.ignore };
@@ -171,12 +181,14 @@ impl Poller {
 
     /// Lists `feed` and fetches what is not held.
     async fn list<C: Connector>(&self, feed: &Feed, due: &Due, claim: &Claim, way: &C) -> Result<Report, LedgerError> {
-        match way.list().await {
-            Ok(listing) => self.collect(feed, due, claim, way, &listing).await,
-            Err(error) => {
+        let Listed { listing, cut } = listing::list(self, feed, due, claim, way).await?;
+        match cut {
+            // Nothing was shown: there is nothing to record.
+            Some(Cut::Fault(error)) if listing.documents.is_empty() => {
                 let verdict = Verdict::failed(error.to_string(), self.asked_to_wait(&error));
                 self.end(feed, claim, verdict, Seen::default()).await
             }
+            cut => self.collect(feed, due, claim, way, Listed { listing, cut }).await,
         }
     }
 
@@ -188,8 +200,9 @@ impl Poller {
         let Some(_connection) = self.connection().await else { return Ok(Report::Busy) };
         let Some(claim) = self.claim_resumption(feed, token).await? else { return Ok(Report::Busy) };
         let verdict = match self.connect(feed).await? {
-            Ok(Way::Rest(way)) => pass::documents(self, feed, &claim, &way).await?,
-            Ok(Way::Items(way)) => pass::documents(self, feed, &claim, &way).await?,
+            Ok(Way::Rest(way)) => self.documents(feed, &claim, &way).await?,
+            Ok(Way::Webdav(way)) => self.documents(feed, &claim, &way).await?,
+            Ok(Way::Items(way)) => self.documents(feed, &claim, &way).await?,
             // What changes is asked for anew: nothing of it waits.
             Ok(Way::Resource(..) | Way::Watch(_)) => Verdict::nothing(),
             Err(problem) => Verdict::failed(problem, None),
@@ -200,7 +213,7 @@ impl Poller {
     async fn claim_resumption(&self, feed: &Feed, token: &str) -> Result<Option<Claim>, LedgerError> {
         let started = self.clock.now();
         let poll = self.ledger.claim_resumption(&feed.name, token.to_owned(), started).await?;
-        Ok(poll.map(|poll| Claim { poll, started, began: Instant::now() }))
+        Ok(poll.map(|poll| Claim { poll, token: token.to_owned(), started, began: Instant::now() }))
     }
 
     async fn collect<C: Connector>(
@@ -209,18 +222,42 @@ impl Poller {
         due: &Due,
         claim: &Claim,
         way: &C,
-        listing: &Listing,
+        Listed { listing, cut }: Listed,
     ) -> Result<Report, LedgerError> {
         for entry in &listing.refused {
-            tracing::warn!(event = event::LISTING_REFUSED, feed = %feed.name, entry, "the listing of {} holds an entry that is no id", feed.name);
+            tracing::warn!(event = event::LISTING_REFUSED, feed = %feed.name, entry, "the listing of {} holds an entry that is no document", feed.name);
         }
-        let skip = feed.source.skips_first_listing() && !due.listed_before;
-        let now = self.clock.now();
-        let recorded = self.ledger.record_listing(&feed.name, &listing.ids, skip, now).await?;
-        let verdict = pass::documents(self, feed, claim, way).await?;
-        let seen =
-            Seen { listed: Some(listing.ids.len()), held: recorded.held, refused: listing.refused.len(), next: None };
+        let terms = ListingTerms {
+            skip: feed.source.skips_first_listing() && !due.listed_before,
+            whole: cut.is_none(),
+            release: feed.source.release(),
+            shared_with: feed.leads.clone(),
+            ..ListingTerms::at(self.clock.now())
+        };
+        let recorded = self.ledger.record_listing(&feed.name, &listing.documents, terms).await?;
+        let mut verdict = self.documents(feed, claim, way).await?;
+        match &cut {
+            Some(Cut::Fault(error)) => verdict.cut_short(Some(error.to_string()), self.asked_to_wait(error)),
+            Some(Cut::Stopped) => verdict.cut_short(None, None),
+            None => {}
+        }
+        let seen = Seen {
+            listed: Some(listing.documents.len()),
+            held: recorded.held,
+            refused: listing.refused.len(),
+            note: Some(listing.notes.join("; ")).filter(|note| !note.is_empty()),
+            next: None,
+        };
         self.end(feed, claim, verdict, seen).await
+    }
+
+    /// Fetches what is open, then tells the platform what is safe.
+    async fn documents<C: Connector>(&self, feed: &Feed, claim: &Claim, way: &C) -> Result<Verdict, LedgerError> {
+        let verdict = pass::documents(self, feed, claim, way).await?;
+        if feed.source.keeps_files() && verdict.may_go_on() {
+            release::release(self, feed, way).await?;
+        }
+        Ok(verdict)
     }
 
     /// After a pass that broke off (the ledger failed, its task died): lets go of what it had claimed, once everything
@@ -305,6 +342,7 @@ impl Poller {
             error: summary.error.clone(),
             still_listed: count(seen.held),
             refused_entries: count(seen.refused),
+            note: seen.note,
             resume_at: (remainder == Remainder::Disk).then(|| now + DISK_PAUSE),
             not_before,
             next: seen.next,
@@ -320,14 +358,16 @@ impl Poller {
 }
 
 /// What a listing showed beside documents to be fetched.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Seen {
     /// Ids; `None` where there was no listing.
     listed: Option<usize>,
     /// Of these, documents held already.
     held: u64,
-    /// Entries that are no ids.
+    /// Entries that are no documents.
     refused: usize,
+    /// What it showed beside.
+    note: Option<String>,
     /// When the feed is due next, where the pass has found that out.
     next: Option<Timestamp>,
 }

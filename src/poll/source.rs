@@ -13,6 +13,7 @@ use crate::config::{self, FirstPoll, SecretRef};
 use crate::connector::entreprise::Api;
 use crate::connector::entreprise::jwt::Jwt;
 use crate::connector::fast::rest::Rest;
+use crate::connector::fast::webdav::Webdav;
 use crate::connector::resource::{Items, Resource};
 use crate::feed::Kind;
 use crate::http::verifier::ServerVerifier;
@@ -85,6 +86,21 @@ impl Source {
         }
     }
 
+    /// Whether its documents are files, which stay on the platform until they are removed.
+    #[must_use]
+    pub fn keeps_files(&self) -> bool {
+        matches!(self, Self::Fast(account, _) if account.connector == config::Connector::Webdav)
+    }
+
+    /// When files are removed from the platform.
+    #[must_use]
+    pub fn release(&self) -> config::Release {
+        match self {
+            Self::Fast(account, _) => account.settings.release,
+            Self::Resource(..) | Self::Watch(..) => config::Release::Stored,
+        }
+    }
+
     /// Whether what its first listing shows is only recorded.
     #[must_use]
     pub fn skips_first_listing(&self) -> bool {
@@ -100,6 +116,8 @@ impl Source {
 pub(super) enum Way {
     /// FAST-Parapheur over REST.
     Rest(Rest),
+    /// FAST-Parapheur over WebDAV.
+    Webdav(Webdav),
     /// The items of a list.
     Items(Items),
     /// Something that changes.
@@ -118,7 +136,7 @@ impl Poller {
                 let certificate = identity.as_ref().ok().map(account::facts);
                 let outcome = identity.and_then(|identity| match account::fatal(&identity, self.clock.now()) {
                     Some(problem) => Err(problem),
-                    None => account::way(account, *kind, &identity).map(Way::Rest),
+                    None => account::way(account, *kind, &identity),
                 });
                 self.record(feed, certificate, outcome.as_ref().err().cloned()).await?;
                 Ok(outcome)

@@ -12,6 +12,7 @@ use crate::log::event;
 
 /// Answers in a row that say nothing about their documents end the poll.
 const SILENT: usize = 3;
+const STOPPED: &str = "the daemon was stopped";
 
 impl Verdict {
     /// There was nothing to do.
@@ -24,6 +25,20 @@ impl Verdict {
     pub(super) fn failed(error: String, not_before: Option<Timestamp>) -> Self {
         let summary = Summary { outcome: Outcome::Failed, listed: None, fetched: 0, failed: 0, error: Some(error) };
         Self { summary, remainder: Remainder::None, not_before }
+    }
+}
+
+impl Verdict {
+    /// Whether further requests may be made: neither the platform nor the disk, nor a stop, has ended the pass.
+    pub(super) fn may_go_on(&self) -> bool {
+        matches!(self.summary.outcome, Outcome::Ok | Outcome::Partial)
+    }
+
+    /// Its listing had shown a part only: for `error`, or because the daemon stops.
+    pub(super) fn cut_short(&mut self, error: Option<String>, not_before: Option<Timestamp>) {
+        self.summary.outcome = if error.is_some() { Outcome::Failed } else { Outcome::Interrupted };
+        self.summary.error = error.or_else(|| Some(STOPPED.to_owned()));
+        self.not_before = self.not_before.max(not_before);
     }
 }
 
@@ -103,6 +118,7 @@ impl<'a> Tally<'a> {
     pub(super) async fn judge(&mut self, outcome: Try) -> Result<(), LedgerError> {
         match outcome {
             Try::Sealed(_) | Try::NotOurs => Ok(()),
+            Try::PassedOver => self.answered().await,
             Try::Stopped => {
                 self.end(End::Stopped);
                 Ok(())
@@ -161,6 +177,12 @@ impl<'a> Tally<'a> {
                     self.end(End::Platform(text, None));
                 }
                 Ok(())
+            }
+            ConnectorError::Changed { detail } => {
+                self.answered().await?;
+                tracing::debug!(event = event::DOCUMENT_WAITING, feed = %document.feed, remote_id = document.remote_id,
+                    "{} of {} waits: {text}", document.remote_id, document.feed);
+                self.uncounted(document, detail, false).await
             }
             ConnectorError::Access(_) => {
                 self.end(End::Platform(text.clone(), None));
@@ -238,9 +260,7 @@ impl<'a> Tally<'a> {
         let (outcome, error, remainder, not_before) = match end {
             Some(End::Platform(error, until)) => (Outcome::Failed, Some(error), Remainder::None, until),
             Some(End::Disk(error)) => (Outcome::Failed, Some(error), Remainder::Disk, None),
-            Some(End::Stopped) => {
-                (Outcome::Interrupted, Some("the daemon was stopped".to_owned()), Remainder::None, None)
-            }
+            Some(End::Stopped) => (Outcome::Interrupted, Some(STOPPED.to_owned()), Remainder::None, None),
             None if broke && fetched == 0 => (Outcome::Failed, fault, Remainder::None, None),
             None if failed > 0 => (Outcome::Partial, fault, Remainder::None, None),
             None => (Outcome::Ok, None, Remainder::None, None),

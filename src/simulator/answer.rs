@@ -119,9 +119,17 @@ impl Answer {
         self
     }
 
-    fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(super) fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
+    }
+
+    /// The same without its body, whose length it still tells: as HEAD is answered.
+    pub(super) fn headers_only(mut self) -> Self {
+        self.announced = Some(self.body.len() as u64);
+        self.body = Bytes::new();
+        self.written = 0;
+        Self { framing: Framing::Length, ..self }
     }
 
     fn cut(mut self, at: usize) -> Self {
@@ -190,6 +198,8 @@ impl Answer {
             let _ = write!(head, "{name}: {value}\r\n");
         }
         match self.framing {
+            // Neither has a body (RFC 9110, §8.6).
+            Framing::Length if status == 204 => {}
             Framing::Length => {
                 let length = self.announced.unwrap_or(self.body.len() as u64);
                 let _ = write!(head, "Content-Length: {length}\r\n");
@@ -234,11 +244,15 @@ impl Answer {
 const fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        204 => "No Content",
+        207 => "Multi-Status",
+        301 => "Moved Permanently",
         302 => "Found",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
+        412 => "Precondition Failed",
         405 => "Method Not Allowed",
         429 => "Too Many Requests",
         500 => "Internal Server Error",

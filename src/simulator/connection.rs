@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -53,18 +53,30 @@ async fn converse(stream: TcpStream, doors: Doors, shop: &Arc<Shop>) -> io::Resu
     Ok(())
 }
 
-/// Reads the head of a request; `None` at the end of the connection. Bodies are not read: no call has one.
+/// Reads a request; `None` at the end of the connection.
 async fn read_request(tls: &mut TlsStream<TcpStream>, buffer: &mut BytesMut) -> io::Result<Option<Request>> {
     loop {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS];
         let mut parsed = httparse::Request::new(&mut headers);
         let status = parsed.parse(buffer).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         if let httparse::Status::Complete(length) = status {
-            let request = Request {
+            let text = |header: &httparse::Header<'_>| {
+                (header.name.to_lowercase(), String::from_utf8_lossy(header.value).into_owned())
+            };
+            let mut request = Request {
                 method: parsed.method.unwrap_or_default().to_owned(),
                 path: parsed.path.unwrap_or_default().to_owned(),
+                headers: parsed.headers.iter().map(text).collect(),
+                body: Bytes::new(),
             };
             buffer.advance(length);
+            let body = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+            while buffer.len() < body && body <= HEAD_LIMIT {
+                if tls.read_buf(buffer).await? == 0 {
+                    return Ok(None);
+                }
+            }
+            request.body = buffer.split_to(body.min(buffer.len())).freeze();
             return Ok(Some(request));
         }
         if buffer.len() > HEAD_LIMIT || tls.read_buf(buffer).await? == 0 {

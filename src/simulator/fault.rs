@@ -104,6 +104,12 @@ impl Matcher {
         Self { call: Some(Call::Download), ..Self::default() }
     }
 
+    /// Every removal of a file.
+    #[must_use]
+    pub fn releases() -> Self {
+        Self { call: Some(Call::Release), ..Self::default() }
+    }
+
     /// Downloads of this document.
     #[must_use]
     pub fn download(id: impl ToString) -> Self {

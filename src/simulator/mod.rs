@@ -1,6 +1,6 @@
 //! FAST-Parapheur played on loopback: what `demo` and the tests collect from.
 //!
-//! A [`Platform`] speaks the REST dialect of the editor's guide (v3.4, §2.6) over TLS with client certificates made by
+//! A [`Platform`] speaks REST, SOAP and WebDAV as the editor's guide has them (v3.4, §2.6, §2.5, §4) over TLS with client certificates made by
 //! [`keys`], serves documents such as [`samples`] writes, and misbehaves on demand: a [`Fault`] acts on the raw wire,
 //! which is why HTTP is written by hand here. It keeps a [`Record`] of every request, so that a test can say what was
 //! asked, when, and over which connection. It shares no code with the connector: a mistake in one is not repeated in
@@ -27,7 +27,9 @@ mod record;
 mod route;
 pub mod samples;
 mod shop;
+mod soap;
 mod tls;
+mod webdav;
 
 pub use answer::Framing;
 pub use entreprise::Entreprise;
@@ -39,6 +41,8 @@ pub use platform::Platform;
 pub use record::Record;
 pub use route::Call;
 pub use shop::Behaviour;
+pub use soap::Mtom;
+pub use webdav::{Dialect, Etags};
 
 /// Why the simulated platform could not start.
 #[derive(Debug, thiserror::Error)]

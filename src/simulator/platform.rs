@@ -108,6 +108,39 @@ impl Platform {
         self.inner.shop.lock().put(siren, kind, id.to_string(), bytes.into());
     }
 
+    /// Adds a signed document of a circuit, for SOAP.
+    pub fn put_signed(&self, siren: &str, circuit: &str, id: impl ToString, bytes: impl Into<Bytes>) {
+        self.inner.shop.lock().put_signed(siren, circuit, id.to_string(), bytes.into());
+    }
+
+    /// Adds a file to the shared folders, or replaces it, at `path` below `out/`, with the folders it lies in.
+    pub fn put_file(&self, siren: &str, path: &str, bytes: impl Into<Bytes>) {
+        self.inner.shop.lock().put_file(siren, path, bytes.into(), None);
+    }
+
+    /// The same of a file that is still being written: listings tell another length.
+    pub fn put_unfinished(&self, siren: &str, path: &str, bytes: impl Into<Bytes>, told: usize) {
+        self.inner.shop.lock().put_file(siren, path, bytes.into(), Some(told));
+    }
+
+    /// Makes a folder below `out/`.
+    pub fn make_folder(&self, siren: &str, path: &str) {
+        let mut inner = self.inner.shop.lock();
+        inner.open(siren);
+        inner.tree(siren).folders.insert(super::webdav::names(path));
+    }
+
+    /// Removes a file from the shared folders, as someone else would.
+    pub fn remove_file(&self, siren: &str, path: &str) {
+        self.inner.shop.lock().tree(siren).remove(&super::webdav::names(path), false);
+    }
+
+    /// The paths of all files below `out/`.
+    #[must_use]
+    pub fn files(&self, siren: &str) -> Vec<String> {
+        self.inner.shop.lock().tree(siren).files.keys().map(|path| path.join("/")).collect()
+    }
+
     /// Removes a document without a trace, as when someone else has collected it and it is no longer kept.
     pub fn remove(&self, kind: Kind, id: impl ToString) {
         self.inner.shop.lock().remove(kind, &id.to_string());

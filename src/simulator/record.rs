@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -29,8 +30,12 @@ pub struct Record {
     pub siren: Option<String>,
     /// The kind, where the path names one.
     pub kind: Option<Kind>,
-    /// The document a download asked for.
+    /// The document that was asked for, or removed: its id, or its path below `out/`; over WebDAV also the folder listed.
     pub id: Option<String>,
+    /// The request's headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The request's body.
+    pub body: Bytes,
     /// The status answered; `None` where no answer left.
     pub status: Option<u16>,
     /// Common name of the client's certificate.

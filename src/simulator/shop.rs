@@ -13,8 +13,10 @@ use tokio::time::Instant;
 use super::answer::{Answer, Framing};
 use super::fault::{Armed, Fault, Times};
 use super::record::Record;
-use super::route::{Call, Route};
+use super::route::{Call, Interface, Route};
+use super::soap::{self, Mtom, Order};
 use super::tls::Visitor;
+use super::webdav::{self, Dialect, File, Place, Tree};
 use crate::clock::Clock;
 use crate::feed::Kind;
 
@@ -41,6 +43,14 @@ pub struct Behaviour {
     pub framing: Framing,
     /// More headers for each document.
     pub download_headers: Vec<(String, String)>,
+    /// How SOAP carries documents.
+    pub mtom: Mtom,
+    /// The status of SOAP's faults.
+    pub fault_status: u16,
+    /// How WebDAV lists folders.
+    pub dialect: Dialect,
+    /// Over WebDAV, label folders vanish with their last file.
+    pub vanishing_labels: bool,
 }
 
 impl Default for Behaviour {
@@ -56,6 +66,10 @@ impl Default for Behaviour {
             hold_handshakes: false,
             framing: Framing::Length,
             download_headers: Vec::new(),
+            mtom: Mtom::Inline,
+            fault_status: 500,
+            dialect: Dialect { prefix: Some("D"), ..Dialect::default() },
+            vanishing_labels: true,
         }
     }
 }
@@ -89,13 +103,29 @@ pub(super) struct Inner {
     /// Ids in the order they came.
     shelves: HashMap<(String, Kind), Vec<String>>,
     scripted: HashMap<(String, Kind), Bytes>,
+    /// The circuits of signed documents.
+    circuits: HashMap<String, String>,
+    /// The shared folders, by SIREN.
+    trees: HashMap<String, Tree>,
+    /// Files ever put there.
+    versions: u64,
 }
 
 /// A request as it was read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Request {
     pub(super) method: String,
     pub(super) path: String,
+    /// Names in lower case.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Bytes,
+}
+
+impl Request {
+    /// The header `name`, in lower case.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// An answer ready to be written, and the entry to keep of it.
@@ -119,6 +149,9 @@ impl Shop {
             documents: HashMap::new(),
             shelves: HashMap::new(),
             scripted: HashMap::new(),
+            circuits: HashMap::new(),
+            trees: HashMap::new(),
+            versions: 0,
         };
         Self { inner: Mutex::new(inner), changed: Notify::new() }
     }
@@ -131,14 +164,24 @@ impl Shop {
     pub(super) fn receive(self: &Arc<Self>, request: Request, visitor: &Visitor, connection: u64) -> Service {
         let mut inner = self.lock();
         let now = inner.clock.now();
-        let route = Route::parse(&request.path);
+        let route = Route::parse(&request);
         let (mut answer, mut document) = inner.respond(&request, route.as_ref(), visitor, now);
         let siren = route.as_ref().and_then(|route| inner.siren_of(route));
+        let mut honest = true;
         if let Some(fault) = route.as_ref().and_then(|route| inner.fault_for(route, siren.as_deref())) {
-            let (spoilt, honest) = answer.spoilt(&fault, now);
-            document = document.filter(|_| honest);
-            answer = spoilt;
+            let (spoilt, still) = answer.spoilt(&fault, now);
+            document = document.filter(|_| still);
+            (answer, honest) = (spoilt, still);
         }
+        // What was removed is gone even where the answer breaks off.
+        if honest
+            && answer.status == Some(204)
+            && let Some(Interface::Webdav(place)) = route.as_ref().map(|it| &it.interface)
+        {
+            let vanishing = inner.behaviour.vanishing_labels;
+            inner.tree(&place.siren).remove(&place.path, vanishing);
+        }
+        let webdav = route.as_ref().is_some_and(|route| matches!(route.interface, Interface::Webdav(_)));
         let index = inner.records.len();
         inner.records.push(Record {
             at: now,
@@ -149,7 +192,9 @@ impl Shop {
             call: route.as_ref().map(|route| route.call),
             siren,
             kind: route.as_ref().map(|route| route.kind),
-            id: route.filter(|route| route.call == Call::Download).map(|route| route.subject),
+            id: route.filter(|route| route.call != Call::List || webdav).map(|route| route.subject),
+            headers: request.headers,
+            body: request.body,
             status: answer.status,
             client_subject: match visitor {
                 Visitor::Known(name) => Some(Arc::clone(name)),
@@ -193,6 +238,22 @@ impl Inner {
         }
     }
 
+    pub(super) fn put_signed(&mut self, siren: &str, circuit: &str, id: String, bytes: Bytes) {
+        self.circuits.insert(id.clone(), circuit.to_owned());
+        self.put(siren, Kind::Signes, id, bytes);
+    }
+
+    pub(super) fn tree(&mut self, siren: &str) -> &mut Tree {
+        self.trees.entry(siren.to_owned()).or_default()
+    }
+
+    pub(super) fn put_file(&mut self, siren: &str, path: &str, bytes: Bytes, told: Option<usize>) {
+        self.open(siren);
+        self.versions += 1;
+        let file = File { bytes, version: self.versions, modified: self.clock.now(), told };
+        self.tree(siren).put(webdav::names(path), file);
+    }
+
     /// Ids of the documents of a feed, in the order they came; without those collected, unless `all`.
     pub(super) fn ids(&self, siren: &str, kind: Kind, all: bool) -> Vec<String> {
         let shelf = self.shelves.get(&(siren.to_owned(), kind)).map(Vec::as_slice).unwrap_or_default();
@@ -216,16 +277,18 @@ impl Inner {
     }
 
     fn siren_of(&self, route: &Route) -> Option<String> {
+        if let Interface::Webdav(place) = &route.interface {
+            return Some(place.siren.clone());
+        }
         match route.call {
             Call::List => Some(route.subject.clone()),
-            Call::Download => {
-                self.documents.get(&(route.kind, route.subject.clone())).map(|document| document.siren.clone())
-            }
+            _ => self.documents.get(&(route.kind, route.subject.clone())).map(|document| document.siren.clone()),
         }
     }
 
     fn fault_for(&mut self, route: &Route, siren: Option<&str>) -> Option<Fault> {
-        let id = (route.call == Call::Download).then_some(route.subject.as_str());
+        let webdav = matches!(route.interface, Interface::Webdav(_));
+        let id = (route.call != Call::List || webdav).then_some(route.subject.as_str());
         let armed = self.faults.iter_mut().find(|armed| armed.matcher.hits(route.call, route.kind, siren, id))?;
         armed.strike();
         let fault = armed.fault.clone();
@@ -244,14 +307,60 @@ impl Inner {
         let answer = match (visitor, route) {
             (Visitor::Nobody, _) => Answer::web_server(400, "No required SSL certificate was sent", "Bad Request"),
             (Visitor::Refused, _) => Answer::web_server(400, "The SSL certificate error", "Bad Request"),
-            _ if request.method != "GET" => Answer::web_server(405, "Not Allowed", "Not Allowed"),
             (_, None) => Answer::web_server(404, "Not Found", "Not Found"),
-            (Visitor::Known(name), Some(route)) => match route.call {
-                Call::List => self.list(route, name, now),
-                Call::Download => return self.download(route, name, now),
+            (Visitor::Known(name), Some(route)) => match &route.interface {
+                Interface::Rest if request.method != "GET" => Answer::web_server(405, "Not Allowed", "Not Allowed"),
+                Interface::Rest if route.call == Call::List => self.list(route, name, now),
+                Interface::Rest => return self.download(route, name, now),
+                Interface::Soap(Err(text)) => soap::fault(self.behaviour.fault_status, text),
+                Interface::Soap(Ok(order)) => return self.serve(order, name),
+                Interface::Webdav(place) => self.share(place, request, name),
             },
         };
         (answer, None)
+    }
+
+    /// SOAP: the guide's words for each refusal (§2.5).
+    fn serve(&self, order: &Order, client: &str) -> (Answer, Option<(Kind, String)>) {
+        let fault = |text: &str| (soap::fault(self.behaviour.fault_status, text), None);
+        let refused =
+            "Erreur: l'abonné est inconnu ou l'utilisateur n'a pas les permissions pour y réaliser l'action demandée";
+        if order.call == Call::List {
+            let siren = order.subject.as_str();
+            if !self.admits(siren, client) {
+                return fault(refused);
+            }
+            let mut ids = self.ids(siren, order.kind, self.behaviour.keep_listing);
+            ids.retain(|id| order.circuit.is_none() || self.circuits.get(id) == order.circuit.as_ref());
+            return (soap::listed(order, &ids).framed(self.behaviour.framing), None);
+        }
+        let key = (order.kind, order.subject.clone());
+        let Some(document) = self.documents.get(&key) else { return fault("Le nœud n'existe pas") };
+        if !self.admits(&document.siren, client) {
+            return fault("Erreur lors de l'authentification, accès refusé");
+        }
+        if document.collected && self.behaviour.forget_collected.is_some() {
+            return fault("Le nœud n'existe pas");
+        }
+        let answer = soap::carried(order, &document.bytes, self.behaviour.mtom).framed(self.behaviour.framing);
+        (answer, Some(key))
+    }
+
+    /// WebDAV.
+    fn share(&self, place: &Place, request: &Request, client: &str) -> Answer {
+        if !self.accounts.contains_key(&place.siren) {
+            return Answer::web_server(404, "Not Found", "Not Found");
+        }
+        if !self.admits(&place.siren, client) {
+            return Answer::web_server(403, "Forbidden", "Forbidden");
+        }
+        let tree = self.trees.get(&place.siren).cloned().unwrap_or_default();
+        let answer = webdav::respond(&tree, place, request, self.behaviour.dialect);
+        match request.method.as_str() {
+            "HEAD" => answer.headers_only(),
+            "DELETE" => answer,
+            _ => answer.framed(self.behaviour.framing),
+        }
     }
 
     fn list(&self, route: &Route, client: &str, now: Timestamp) -> Answer {

@@ -1,6 +1,7 @@
 //! The facts that `status` tells: read from the ledger, whether a daemon runs or not.
 
 mod entreprise;
+pub mod purge;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -105,6 +106,21 @@ pub struct FeedStatus {
     pub still_listed: i64,
     /// Entries of the last listing that were no ids.
     pub refused_entries: i64,
+    /// What the last listing showed beside documents.
+    pub note: Option<String>,
+    /// The feed whose listings show its documents as well.
+    pub listed_with: Option<String>,
+    /// Documents recognised as held already under another interface's id.
+    pub recognised: i64,
+    /// Documents safe here that are still to be removed from the platform.
+    pub unreleased: i64,
+    /// Of these, those that could not be removed.
+    pub failed_releases: i64,
+    /// Why one of these could not.
+    pub release_error: Option<String>,
+    /// When the platform begins to purge what was not collected: said of a feed that has failed for ten days.
+    #[serde(serialize_with = "perhaps_in_milliseconds")]
+    pub purged_from: Option<Timestamp>,
     /// What went wrong in the last poll.
     pub error: Option<String>,
 }
@@ -176,14 +192,20 @@ pub async fn overview(
         counts.entry(count.feed).or_default().insert(count.state.as_str(), count.count);
     }
     let backlog = ledger.delivery_backlog().await?;
+    let (unreleased, recognised) = (ledger.unreleased().await?, ledger.recognised().await?);
     let mut feeds: Vec<FeedStatus> = Vec::new();
     let mut shown = std::collections::BTreeSet::new();
     for row in ledger.feeds().await?.into_iter().filter(|row| wanted(&row.feed)) {
         let none = BTreeMap::new();
         let counts = counts.get(row.feed.as_str()).unwrap_or(&none);
-        let waiting = backlog.get(row.feed.as_str()).copied().unwrap_or_default();
+        let facts = Facts {
+            counts,
+            waiting: backlog.get(row.feed.as_str()).copied().unwrap_or_default(),
+            remaining: unreleased.get(row.feed.as_str()).cloned().unwrap_or_default(),
+            recognised: recognised.get(row.feed.as_str()).copied().unwrap_or_default(),
+        };
         shown.insert(row.feed.account_name().to_owned());
-        feeds.push(feed(&row, counts, waiting, interval(&row.feed), now));
+        feeds.push(feed(&row, facts, interval(&row.feed), now));
     }
     feeds.sort_by(|a, b| a.health.cmp(&b.health).then_with(|| a.feed.cmp(&b.feed)));
     let (everything, tokens) = (ledger.accounts().await?, ledger.tokens().await?);
@@ -216,13 +238,16 @@ fn stands_alone(row: &AccountRow, wanted: &impl Fn(&FeedName) -> bool) -> bool {
     names.is_empty() || names.iter().any(wanted)
 }
 
-fn feed(
-    row: &FeedRow,
-    counts: &BTreeMap<&'static str, i64>,
+/// What the ledger counts of a feed.
+struct Facts<'a> {
+    counts: &'a BTreeMap<&'static str, i64>,
     waiting: crate::ledger::Backlog,
-    interval: Duration,
-    now: Timestamp,
-) -> FeedStatus {
+    remaining: crate::ledger::Remaining,
+    recognised: i64,
+}
+
+fn feed(row: &FeedRow, facts: Facts<'_>, interval: Duration, now: Timestamp) -> FeedStatus {
+    let Facts { counts, waiting, remaining, recognised } = facts;
     let count = |state: DocumentState| counts.get(state.as_str()).copied().unwrap_or(0);
     let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::MAX);
     let overdue = row.next_poll_at.is_some_and(|next| now.duration_since(next) > interval);
@@ -234,7 +259,7 @@ fn feed(
         Health::Failing
     } else if abandoned + lost > 0 {
         Health::Attention
-    } else if row.consecutive_failures > 0 || failed > 0 || waiting.failed > 0 {
+    } else if row.consecutive_failures > 0 || failed > 0 || waiting.failed > 0 || remaining.failed > 0 {
         Health::Troubled
     } else if row.last_success_at.is_none() {
         Health::New
@@ -263,6 +288,13 @@ fn feed(
         failed_deliveries: waiting.failed,
         still_listed: row.still_listed,
         refused_entries: row.refused_entries,
+        note: row.note.clone(),
+        listed_with: row.led_by.clone(),
+        recognised,
+        unreleased: remaining.count,
+        failed_releases: remaining.failed,
+        release_error: remaining.error,
+        purged_from: purge::begins(row, now),
         error: row.last_error.clone(),
     }
 }

@@ -184,6 +184,9 @@ pub fn sample(kind: Kind, number: u64, size: usize) -> Vec<u8> {
         Kind::Acquittements => samples::acquittement(number, &format!("PES{number}"), samples::Verdict::Accepted, size),
         Kind::PesRetour => samples::pes_retour(number, "21340017200018", size),
         Kind::Chorus => samples::chorus(number, 1, size),
+        Kind::Signes => {
+            [b"%PDF-1.7\n", vec![b' '; size].as_slice(), format!("\n% {number}\n%%EOF\n").as_bytes()].concat()
+        }
     }
 }
 

@@ -21,7 +21,7 @@ fn one_account_is_all_a_configuration_needs() {
     assert_eq!(fast.maintenance, ["04:05-04:15".parse().unwrap()]);
     let account = &fast.accounts[0];
     assert_eq!(account.certificate, setup.path("mairie.p12"), "relative to the file that names it");
-    assert_eq!(account.feeds, Kind::ALL);
+    assert_eq!(account.feeds, Kind::USUAL);
     assert!(account.enabled && account.first_poll == FirstPoll::Collect);
     let target = &settings.delivery.targets[0];
     assert_eq!((target.name.as_str(), target.file_mode), ("inbox", 0o640));

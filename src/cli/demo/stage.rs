@@ -132,7 +132,7 @@ level = "debug"
     pub(super) fn is_complete(&self, heard: &Narration) -> bool {
         let listed = |kind| heard.polled_well.contains(FeedName::fast(ACCOUNT, kind).as_str());
         let all = self.posted.iter().all(|posted| heard.delivered.contains(&posted.id));
-        all && self.apis.is_complete(heard) && Kind::ALL.into_iter().all(listed)
+        all && self.apis.is_complete(heard) && Kind::USUAL.into_iter().all(listed)
     }
 
     /// The story takes too long: what it waits for.

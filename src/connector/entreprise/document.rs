@@ -71,7 +71,7 @@ pub(super) async fn fetch(url: &str, route: &Route, verifier: &Arc<ServerVerifie
         return Err(DocumentError::Status { host, status: answer.status });
     }
     let length = answer.length();
-    Ok(Download { head: None, rest: answer.body, length })
+    Ok(Download::plain(None, answer.body, length))
 }
 
 fn address(host: &str, why: &'static str) -> DocumentError {

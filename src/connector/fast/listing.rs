@@ -8,6 +8,7 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::connector::Listing;
+use crate::feed::RemoteDocument;
 
 /// The guide says 9 digits; room is left, but what is longer is no id.
 const LONGEST_ID: usize = 20;
@@ -50,7 +51,7 @@ struct Entries<'de> {
 impl<'de> Entries<'de> {
     fn judge(&mut self, entry: &'de str) {
         match id(entry) {
-            Some(id) if self.seen.insert(id) => self.listing.ids.push(id.to_owned()),
+            Some(id) if self.seen.insert(id) => self.listing.documents.push(RemoteDocument::of_id(id)),
             Some(_) => self.listing.duplicates += 1,
             None => {
                 self.refused += 1;
@@ -91,10 +92,14 @@ fn id(raw: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
+    fn ids(listing: &Listing) -> Vec<&str> {
+        listing.documents.iter().map(|document| document.id.as_str()).collect()
+    }
+
     #[test]
     fn numbers_and_strings_are_ids_and_each_counts_once() {
         let listing = parse(br#" [320073963, "320073961", 320073963 , "320073963"] "#).unwrap();
-        assert_eq!(listing.ids, ["320073963", "320073961"]);
+        assert_eq!(ids(&listing), ["320073963", "320073961"]);
         assert_eq!(listing.duplicates, 2);
         assert!(listing.refused.is_empty());
     }
@@ -106,7 +111,7 @@ mod tests {
             r#"["../x", -5, {long}, "{long}", null, {{"id": 7}}, [8], 1.5, 1e3, true, "", "12 ", "1\u0032", 42]"#
         );
         let listing = parse(text.as_bytes()).unwrap();
-        assert_eq!(listing.ids, ["42"]);
+        assert_eq!(ids(&listing), ["42"]);
         assert_eq!(listing.refused.len(), 13);
         assert!(listing.refused.iter().all(|entry| entry.chars().count() <= 40));
     }
@@ -127,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_listing_of_a_hundred_thousand_ids_is_fine() {
-        let ids: Vec<String> = (0..100_000).map(|n| (300_000_000 + n).to_string()).collect();
-        assert_eq!(parse(format!("[{}]", ids.join(",")).as_bytes()).unwrap().ids, ids);
+        let many: Vec<String> = (0..100_000).map(|n| (300_000_000 + n).to_string()).collect();
+        assert_eq!(ids(&parse(format!("[{}]", many.join(",")).as_bytes()).unwrap()), many);
     }
 }

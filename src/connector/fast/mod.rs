@@ -3,3 +3,4 @@
 pub mod listing;
 mod refusal;
 pub mod rest;
+pub mod webdav;

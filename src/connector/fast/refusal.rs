@@ -83,6 +83,15 @@ pub(super) fn of_platform_error(error: &PlatformError, status: u16, asked: Asked
     }
 }
 
+/// Whether a body that begins so is a page or a message for people or programs, and no document.
+pub(super) fn is_message(head: &[u8]) -> bool {
+    let start = String::from_utf8_lossy(&head[..head.len().min(256)]).trim_start().to_lowercase();
+    start.is_empty()
+        || start.starts_with(['{', '['])
+        || start.starts_with("<!doctype html")
+        || start.starts_with("<html")
+}
+
 /// The pages that web servers send instead of a TLS alert.
 fn is_about_certificates(text: &str) -> bool {
     fold(text).contains("ssl certificate")

@@ -4,9 +4,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::listing;
 use super::refusal::{self, Asked};
-use crate::connector::{Connector, ConnectorError, Download, Listing};
+use crate::connector::{Connector, ConnectorError, Download, Listing, Page};
 use crate::content::platform_error;
-use crate::feed::Kind;
+use crate::feed::{Kind, RemoteDocument};
 use crate::http::{Client, HttpError, reattempt};
 
 /// The interface, below the platform's address.
@@ -20,29 +20,32 @@ pub struct Rest {
     client: Client,
     base_url: String,
     siren: String,
-    kind: Kind,
+    word: &'static str,
 }
 
 impl Rest {
-    /// What `kind` holds for the account `siren` at `base_url`, called through `client`, which holds its certificate.
+    /// What `kind` holds for the account `siren` at `base_url`, called through `client`, which holds its certificate; `None`
+    /// for what this interface does not list.
     #[must_use]
-    pub fn new(client: Client, base_url: &str, siren: &str, kind: Kind) -> Self {
-        Self { client, base_url: format!("{base_url}{BASE}"), siren: siren.to_owned(), kind }
+    pub fn new(client: Client, base_url: &str, siren: &str, kind: Kind) -> Option<Self> {
+        let (base_url, siren) = (format!("{base_url}{BASE}"), siren.to_owned());
+        Some(Self { client, base_url, siren, word: word(kind)? })
     }
 }
 
 /// The platform's word for a kind, in its addresses (§2.6.10–2.6.15).
-const fn word(kind: Kind) -> &'static str {
+const fn word(kind: Kind) -> Option<&'static str> {
     match kind {
-        Kind::Acquittements => "ack",
-        Kind::PesRetour => "pes-retour",
-        Kind::Chorus => "chorus",
+        Kind::Acquittements => Some("ack"),
+        Kind::PesRetour => Some("pes-retour"),
+        Kind::Chorus => Some("chorus"),
+        Kind::Signes => None,
     }
 }
 
 impl Connector for Rest {
-    async fn list(&self) -> Result<Listing, ConnectorError> {
-        let url = format!("{}/{}/{}/remaining", self.base_url, self.siren, word(self.kind));
+    async fn list(&self, _page: &Page) -> Result<Listing, ConnectorError> {
+        let url = format!("{}/{}/{}/remaining", self.base_url, self.siren, self.word);
         let mut answer = self.client.get(&url, "application/json").await?;
         if answer.status != 200 {
             return Err(refusal::of_status(answer, Asked::List).await);
@@ -56,8 +59,8 @@ impl Connector for Rest {
         listing::parse(&body).map_err(not_a_listing)
     }
 
-    async fn fetch(&self, remote_id: &str) -> Result<Download, ConnectorError> {
-        let url = format!("{}/{remote_id}/{}/download", self.base_url, word(self.kind));
+    async fn fetch(&self, document: &RemoteDocument) -> Result<Download, ConnectorError> {
+        let url = format!("{}/{}/{}/download", self.base_url, document.id, self.word);
         let mut answer = reattempt::until_connected(|| self.client.get(&url, "*/*")).await?;
         if answer.status != 200 {
             return Err(refusal::of_status(answer, Asked::Document).await);
@@ -70,13 +73,13 @@ impl Connector for Rest {
         let length = answer.length();
         let head = answer.body.next().await?;
         if !head.as_ref().is_some_and(|head| may_be_json(head)) {
-            return Ok(Download { head, rest: answer.body, length });
+            return Ok(Download::plain(head, answer.body, length));
         }
         // The platform's error object can come with status 200 in place of the document: read it before believing.
         let (head, whole) = read_ahead(head, &mut answer.body).await?;
         match platform_error(&head).filter(|_| whole) {
             Some(error) if !is_left_to_intake(&error) => Err(refusal::of_platform_error(&error, 200, Asked::Document)),
-            _ => Ok(Download { head: Some(head), rest: answer.body, length }),
+            _ => Ok(Download::plain(Some(head), answer.body, length)),
         }
     }
 }

@@ -21,6 +21,7 @@ impl Desk {
             failed: 0,
             error: None,
             still_listed: 0,
+            note: None,
             refused_entries: 0,
             resume_at: None,
             next: None,

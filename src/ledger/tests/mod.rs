@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use tempfile::TempDir;
 
 use super::*;
-use crate::feed::{DocumentState, FeedName};
+use crate::feed::{DocumentState, FeedName, RemoteDocument};
 
 /// A ledger in a folder of its own.
 struct Desk {
@@ -29,8 +29,8 @@ impl Desk {
     async fn listing(ids: &[&str]) -> Self {
         let desk = Self::new().await;
         desk.ledger.register(vec![identity("fast/mairie/chorus", "111111111")], at("08:00")).await.unwrap();
-        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-        desk.ledger.record_listing(&feed(), &ids, false, at("08:00")).await.unwrap();
+        let ids: Vec<RemoteDocument> = ids.iter().map(|id| RemoteDocument::of_id(*id)).collect();
+        desk.ledger.record_listing(&feed(), &ids, ListingTerms::at(at("08:00"))).await.unwrap();
         desk
     }
 
@@ -73,6 +73,8 @@ impl Desk {
             sha256: String::new(),
             media_type: "application/xml",
             archive_path: copy.to_owned(),
+            name: None,
+            summary: None,
             targets: vec!["inbox".to_owned()],
         };
         self.ledger.keep(vec![kept], now).await.unwrap();
@@ -95,7 +97,7 @@ fn feed() -> FeedName {
 
 fn identity(feed: &str, siren: &str) -> FeedIdentity {
     let (feed, siren) = (feed.parse().unwrap(), siren.to_owned());
-    FeedIdentity { feed, origin: "https://fast.example".to_owned(), siren }
+    FeedIdentity { feed, origin: "https://fast.example".to_owned(), siren, led_by: None, files: false }
 }
 
 /// A time of the day on which all this happens.

@@ -1,12 +1,12 @@
 //! What runs often, or over much, follows an index: it costs what it answers, not what the ledger holds.
 
-use super::super::{accounts, catalogue, deliveries, documents, feeds, listing, subjects, versions};
+use super::super::{accounts, catalogue, deliveries, documents, feeds, files, keeping, listing, subjects, versions};
 use super::*;
 
 #[tokio::test]
 async fn ids_of_a_listing_are_looked_up_one_by_one() {
     let desk = Desk::new().await;
-    let plan = desk.plan(listing::held(&feed(), &["1".to_owned(), "2".to_owned()]).sql().as_ref()).await;
+    let plan = desk.plan(listing::held(&feed(), &["1", "2"].map(RemoteDocument::of_id)).sql().as_ref()).await;
     assert!(plan.contains("(feed=? AND remote_id=?)"), "{plan}");
 }
 
@@ -71,5 +71,18 @@ async fn versions_and_subjects_are_found_without_walking_all_there_are() {
     ] {
         let plan = desk.plan(query).await;
         assert!(plan.contains(index) && !plan.contains("SCAN documents"), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn files_to_be_removed_and_the_same_bytes_are_found_without_walking_all_that_is_held() {
+    let desk = Desk::new().await;
+    for (query, index) in [
+        (files::RELEASES, "documents_release (feed=? AND id>?)"),
+        (files::UNRELEASED, "documents_release"),
+        (keeping::TWIN, "documents_bytes (feed=? AND sha256=?)"),
+    ] {
+        let plan = desk.plan(query).await;
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
     }
 }

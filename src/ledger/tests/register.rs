@@ -25,8 +25,8 @@ impl Desk {
 async fn accounts_may_exchange_their_names_in_a_ring() {
     let desk = Desk::new().await;
     desk.register(at("08:00"), &[("a", "1"), ("b", "2"), ("c", "3")]).await;
-    let ids = ["7".to_owned()];
-    desk.ledger.record_listing(&"fast/a/chorus".parse().unwrap(), &ids, false, at("08:00")).await.unwrap();
+    let ids = [RemoteDocument::of_id("7")];
+    desk.ledger.record_listing(&"fast/a/chorus".parse().unwrap(), &ids, ListingTerms::at(at("08:00"))).await.unwrap();
     let registration = desk.register(at("09:00"), &[("b", "1"), ("c", "2"), ("a", "3")]).await;
     assert_eq!((registration.renamed.len(), registration.conflicts.len()), (6, 0));
     let chorus = "SELECT feed || ' ' || account || ' ' || siren FROM feeds WHERE kind = 'chorus' ORDER BY siren";
