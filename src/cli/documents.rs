@@ -21,9 +21,26 @@ pub(super) struct Arguments {
     /// Only documents listed or stored since then (2026-11-22, or 2026-11-22T10:00:00+01:00)
     #[arg(long, value_name = "TIME", value_parser = super::selection::time)]
     since: Option<Timestamp>,
-    /// A JSON array
+    /// Only documents of this NomFic
+    #[arg(long, value_name = "NOMFIC")]
+    name: Option<String>,
+    /// Only acknowledgements by which Hélios refuses a deposit
     #[arg(long)]
+    rejected: bool,
+    /// A JSON array
+    #[arg(long, conflicts_with = "csv")]
     json: bool,
+    /// A table for spreadsheets (RFC 4180)
+    #[arg(long)]
+    csv: bool,
+}
+
+/// How documents are listed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+    Csv,
 }
 
 /// The ledger or the output failed, or nothing was found to list.
@@ -68,8 +85,14 @@ async fn list(
     arguments: &Arguments,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let filter = Filter { state: arguments.state, since: arguments.since };
-    let mut lines = Lines { json: arguments.json, count: 0 };
+    let (state, since, rejected) = (arguments.state, arguments.since, arguments.rejected);
+    let filter = Filter { state, since, name: arguments.name.clone(), rejected };
+    let form = match (arguments.json, arguments.csv) {
+        (true, _) => Form::Json,
+        (_, true) => Form::Csv,
+        _ => Form::Text,
+    };
+    let mut lines = Lines { form, count: 0 };
     let mut feeds = ledger.feeds().await?;
     feeds.retain(|row| selection.holds(&row.feed));
     selection.require(!feeds.is_empty(), &arguments.selectors)?;
@@ -82,42 +105,117 @@ async fn list(
 
 /// Rows as they come: a ledger of a million documents is never held in memory.
 struct Lines {
-    json: bool,
+    form: Form,
     count: usize,
 }
 
 impl Lines {
     fn write(&mut self, out: &mut impl Write, row: &DocumentRow) -> std::io::Result<()> {
         self.count += 1;
-        if self.json {
-            out.write_all(if self.count == 1 { b"[\n" } else { b",\n" })?;
-            return serde_json::to_writer(out, row).map_err(Into::into);
+        match self.form {
+            Form::Json => {
+                out.write_all(if self.count == 1 { b"[\n" } else { b",\n" })?;
+                serde_json::to_writer(out, row).map_err(Into::into)
+            }
+            Form::Csv => {
+                if self.count == 1 {
+                    record(out, &HEADER)?;
+                }
+                csv(out, row)
+            }
+            Form::Text => {
+                if self.count == 1 {
+                    line(out, &["FEED", "ID", "STATE", "LISTED", "STORED", "SIZE", "SHA256", "SAYS"])?;
+                }
+                text(out, row)
+            }
         }
-        if self.count == 1 {
-            line(out, &["FEED", "ID", "STATE", "LISTED", "STORED", "SIZE", "SHA256", "ERROR"])?;
-        }
-        let at = |text: Option<&str>| print::paris_time(text.and_then(|text| text.parse().ok()));
-        let (listed, stored) = (at(Some(&row.listed_at)), at(row.stored_at.as_deref()));
-        let size = row.size.map_or_else(|| "-".to_owned(), |size| size.to_string());
-        let sha256 = row.sha256.as_deref().map_or("-", |sha256| &sha256[..sha256.len().min(12)]);
-        let error = row.error.as_deref().unwrap_or("");
-        line(out, &[&row.feed, &row.remote_id, &row.state, &listed, &stored, &size, sha256, error])
     }
 
     fn end(&self, out: &mut impl Write) -> std::io::Result<()> {
-        match (self.json, self.count) {
-            (true, 0) => writeln!(out, "[]"),
-            (true, _) => writeln!(out, "\n]"),
-            (false, 0) => writeln!(out, "no documents"),
-            (false, _) => Ok(()),
+        match (self.form, self.count) {
+            (Form::Json, 0) => writeln!(out, "[]"),
+            (Form::Json, _) => writeln!(out, "\n]"),
+            (Form::Csv, 0) => record(out, &HEADER),
+            (Form::Text, 0) => writeln!(out, "no documents"),
+            (Form::Csv | Form::Text, _) => Ok(()),
         }
+    }
+}
+
+fn text(out: &mut impl Write, row: &DocumentRow) -> std::io::Result<()> {
+    let at = |text: Option<&str>| print::paris_time(text.and_then(|text| text.parse().ok()));
+    let (listed, stored) = (at(Some(&row.listed_at)), at(row.stored_at.as_deref()));
+    let size = row.size.map_or_else(|| "-".to_owned(), |size| size.to_string());
+    let sha256 = row.sha256.as_deref().map_or("-", |sha256| &sha256[..sha256.len().min(12)]);
+    line(out, &[&row.feed, &row.remote_id, &row.state, &listed, &stored, &size, sha256, &says(row)])
+}
+
+/// What a document says of itself, or what is wrong with it.
+fn says(row: &DocumentRow) -> String {
+    if let Some(error) = &row.error {
+        return error.clone();
+    }
+    let outcome = row.outcome().map(|outcome| if outcome == "refused" { "REFUSED" } else { outcome });
+    let words: Vec<&str> = outcome.into_iter().chain(row.name.as_deref()).collect();
+    match row.labels().join("; ") {
+        labels if labels.is_empty() => words.join(" "),
+        labels => format!("{}: {labels}", words.join(" ")),
     }
 }
 
 /// Columns of fixed width: rows are written before the widest is known.
 fn line(out: &mut impl Write, cells: &[&str; 8]) -> std::io::Result<()> {
-    let [feed, id, state, listed, stored, size, sha256, error] = cells;
+    let [feed, id, state, listed, stored, size, sha256, says] = cells;
     let text =
-        format!("{feed:<32}  {id:<12}  {state:<9}  {listed:<19}  {stored:<19}  {size:>10}  {sha256:<12}  {error}");
+        format!("{feed:<32}  {id:<12}  {state:<9}  {listed:<19}  {stored:<19}  {size:>10}  {sha256:<12}  {says}");
     writeln!(out, "{}", text.trim_end())
+}
+
+/// The columns of a table for spreadsheets; `outcome` says of an acknowledgement whether Hélios took the deposit.
+const HEADER: [&str; 11] = [
+    "feed",
+    "id",
+    "name",
+    "size",
+    "sha256",
+    "listed_at",
+    "requested_at",
+    "stored_at",
+    "released_at",
+    "state",
+    "outcome",
+];
+
+fn csv(out: &mut impl Write, row: &DocumentRow) -> std::io::Result<()> {
+    let size = row.size.map_or_else(String::new, |size| size.to_string());
+    let plain = |text: &Option<String>| text.clone().unwrap_or_default();
+    record(
+        out,
+        &[
+            &row.feed,
+            &row.remote_id,
+            &plain(&row.name),
+            &size,
+            &plain(&row.sha256),
+            &row.listed_at,
+            &plain(&row.requested_at),
+            &plain(&row.stored_at),
+            &plain(&row.released_at),
+            &row.state,
+            row.outcome().unwrap_or_default(),
+        ],
+    )
+}
+
+/// One record (RFC 4180): fields that hold a separator stand in quotes. What a spreadsheet would take for a formula is kept
+/// from it by an apostrophe: names come from outside.
+fn record(out: &mut impl Write, fields: &[&str; 11]) -> std::io::Result<()> {
+    let field = |text: &&str| {
+        let guarded =
+            if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { (*text).to_owned() };
+        if guarded.contains([',', '"', '\n', '\r']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
+    };
+    let fields: Vec<String> = fields.iter().map(field).collect();
+    write!(out, "{}\r\n", fields.join(","))
 }

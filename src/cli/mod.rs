@@ -18,6 +18,7 @@ mod print;
 mod retry;
 mod run;
 mod selection;
+mod show;
 mod status;
 mod token;
 
@@ -80,6 +81,8 @@ enum Command {
     Status(status::Arguments),
     /// Lists what the ledger knows of documents
     Documents(documents::Arguments),
+    /// Prints the whole file of one document: every date, try, delivery, error, checksum
+    Show(show::Arguments),
     /// Makes documents eligible again
     Retry(retry::Arguments),
     /// Closes abandoned or lost documents
@@ -155,6 +158,7 @@ impl Invocation {
             Command::Plan(arguments) => plan::execute(&context, &arguments),
             Command::Status(arguments) => status::execute(&context, &arguments),
             Command::Documents(arguments) => documents::execute(&context, &arguments),
+            Command::Show(arguments) => show::execute(&context, &arguments),
             Command::Retry(arguments) => retry::execute(&context, arguments),
             Command::Dismiss(arguments) => dismiss::execute(&context, arguments),
             Command::Lift(arguments) => lift::execute(&context, arguments),

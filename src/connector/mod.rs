@@ -62,12 +62,28 @@ pub struct Download {
     size: Option<u64>,
     /// Bytes handed out.
     received: u64,
+    /// Takes the document out of what it comes in.
+    unwrap: Option<Box<dyn Unwrap>>,
+}
+
+/// Takes a document out of what it comes in.
+pub(super) trait Unwrap: std::fmt::Debug + Send + Sync {
+    /// Takes the next bytes; what they hold of the document is added to `out`.
+    fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String>;
+
+    /// All is there: whether it is whole.
+    fn finish(&mut self) -> Result<(), String>;
 }
 
 impl Download {
     /// A document that is the body itself: its `head`, read ahead, and the `rest`.
     pub(super) fn plain(head: Option<Bytes>, rest: Body, length: Option<u64>) -> Self {
-        Self { head, rest, length, size: None, received: 0 }
+        Self { head, rest, length, size: None, received: 0, unwrap: None }
+    }
+
+    /// A document in something else: its own first bytes, and the `rest` of what it comes in.
+    pub(super) fn wrapped(head: Bytes, rest: Body, unwrap: Box<dyn Unwrap>) -> Self {
+        Self { unwrap: Some(unwrap), ..Self::plain(Some(head).filter(|head| !head.is_empty()), rest, None) }
     }
 
     /// The same, of exactly so many bytes.
@@ -89,7 +105,7 @@ impl Download {
     pub async fn next(&mut self) -> Result<Option<Bytes>, ConnectorError> {
         let next = match self.head.take() {
             Some(head) => Some(head),
-            None => self.rest.next().await?,
+            None => self.unwrapped().await?,
         };
         self.received += next.as_ref().map_or(0, |bytes| bytes.len() as u64);
         match (&next, self.size) {
@@ -102,6 +118,25 @@ impl Download {
                 Err(ConnectorError::Changed { detail })
             }
             _ => Ok(next),
+        }
+    }
+
+    /// The next bytes of the body, or of what it holds.
+    async fn unwrapped(&mut self) -> Result<Option<Bytes>, ConnectorError> {
+        let broken = |detail: String| ConnectorError::Broken { detail };
+        let mut out = Vec::new();
+        loop {
+            let chunk = self.rest.next().await?;
+            let Some(unwrap) = &mut self.unwrap else { return Ok(chunk) };
+            let Some(chunk) = chunk else {
+                unwrap.finish().map_err(broken)?;
+                self.unwrap = None;
+                return Ok(None);
+            };
+            unwrap.feed(&chunk, &mut out).map_err(broken)?;
+            if !out.is_empty() {
+                return Ok(Some(out.into()));
+            }
         }
     }
 }

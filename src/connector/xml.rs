@@ -5,7 +5,7 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
 use quick_xml::reader::NsReader;
 
-use crate::content::xml_text;
+use crate::content::{referenced, references_resolved, xml_text};
 
 /// A step through a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(super) fn walk(bytes: &[u8], mut each: impl FnMut(Step<'_>) -> Result<(), St
             Event::CData(text) => each(Step::Text(&text))?,
             Event::GeneralRef(reference) => {
                 let mut buffer = [0; 4];
-                if let Some(character) = character(&reference) {
+                if let Some(character) = referenced(&reference) {
                     each(Step::Text(character.encode_utf8(&mut buffer)))?;
                 }
             }
@@ -58,44 +58,4 @@ pub(super) fn walk(bytes: &[u8], mut each: impl FnMut(Step<'_>) -> Result<(), St
 fn href(start: &BytesStart<'_>) -> Option<String> {
     let attribute = start.attributes().flatten().find(|attribute| attribute.key.as_ref() == "href")?;
     Some(references_resolved(&attribute.value))
-}
-
-/// `text` with the references that XML itself defines resolved.
-fn references_resolved(text: &str) -> String {
-    let mut resolved = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('&') {
-        resolved.push_str(before);
-        match after.split_once(';').and_then(|(name, after)| Some((character(name)?, after))) {
-            Some((character, after)) => {
-                resolved.push(character);
-                rest = after;
-            }
-            None => {
-                resolved.push('&');
-                rest = after;
-            }
-        }
-    }
-    resolved.push_str(rest);
-    resolved
-}
-
-/// The character that a reference names: one of the five of XML, or a number.
-pub(super) fn character(name: &str) -> Option<char> {
-    match name {
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "amp" => Some('&'),
-        "apos" => Some('\''),
-        "quot" => Some('"'),
-        _ => {
-            let digits = name.strip_prefix('#')?;
-            let number = match digits.strip_prefix(['x', 'X']) {
-                Some(hex) => u32::from_str_radix(hex, 16),
-                None => digits.parse(),
-            };
-            number.ok().and_then(char::from_u32)
-        }
-    }
 }

@@ -7,6 +7,7 @@
 pub mod difference;
 mod ending;
 mod platform_error;
+mod references;
 mod sniff;
 mod source;
 pub mod summary;
@@ -16,6 +17,7 @@ mod wellformed;
 use std::io::{self, Read, Seek, SeekFrom};
 
 pub use platform_error::{PlatformError, platform_error};
+pub use references::{referenced, references_resolved};
 
 use sniff::{Guess, Head};
 

@@ -47,7 +47,7 @@ type Reply = oneshot::Sender<Result<(), IntakeError>>;
 /// What the task is sent.
 #[derive(Debug)]
 enum Message {
-    Keep(Waiting),
+    Keep(Box<Waiting>),
     /// Answered when everything sent before has been dealt with.
     Settled(oneshot::Sender<()>),
 }
@@ -87,7 +87,10 @@ impl Keeper {
 
     pub(super) async fn keep(&self, sealed: Sealed, poll: Option<i64>) -> Result<(), IntakeError> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Message::Keep(Waiting { sealed, poll, reply })).await.map_err(|_| IntakeError::Stopping)?;
+        self.queue
+            .send(Message::Keep(Box::new(Waiting { sealed, poll, reply })))
+            .await
+            .map_err(|_| IntakeError::Stopping)?;
         answer.await.map_err(|_| IntakeError::Stopping)?
     }
 
@@ -118,7 +121,7 @@ impl Desk {
             let (mut batch, mut asking) = (Vec::with_capacity(messages.len()), Vec::new());
             for message in messages.drain(..) {
                 match message {
-                    Message::Keep(waiting) => batch.push(waiting),
+                    Message::Keep(waiting) => batch.push(*waiting),
                     Message::Settled(reply) => asking.push(reply),
                 }
             }

@@ -22,7 +22,7 @@ const SPILL: usize = 64 << 10;
 #[derive(Debug)]
 pub enum Verdict {
     /// A return: sealed, ready to be kept.
-    Return(Sealed),
+    Return(Box<Sealed>),
     /// None: set aside in the quarantine.
     Refused {
         /// Why.
@@ -200,7 +200,9 @@ fn finish(reception: Reception) -> io::Result<Verdict> {
     };
     let sha256 = hex(&spilled.hash.finalize());
     match judgement {
-        Ok(content) => seal(&root, document, &spilled.path, size, sha256, content).map(Verdict::Return),
+        Ok(content) => {
+            seal(&root, document, &spilled.path, size, sha256, content).map(|sealed| Verdict::Return(Box::new(sealed)))
+        }
         Err(reason) => {
             let name = format!("{}.{}", partial_stem(&document), &sha256[..16]);
             let path = set_aside(&root, &spilled.path, &name)?;

@@ -62,8 +62,37 @@ pub struct DocumentRow {
     pub media_type: Option<String>,
     pub archive_path: Option<String>,
     pub name: Option<String>,
+    #[serde(serialize_with = "as_json")]
     pub summary: Option<String>,
     pub error: Option<String>,
+    pub circuit: Option<String>,
+    pub label: Option<String>,
+}
+
+/// What an acknowledgement says of its deposit, as the summary has it: looked for as text, so that any database finds it.
+const REFUSED: &str = "%\"accepted\":false%";
+
+impl DocumentRow {
+    /// `accepted` or `refused`, of an acknowledgement.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&'static str> {
+        let summary: serde_json::Value = serde_json::from_str(self.summary.as_deref()?).ok()?;
+        summary.get("accepted")?.as_bool().map(|accepted| if accepted { "accepted" } else { "refused" })
+    }
+
+    /// The labels of the errors that an acknowledgement names.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        let summary = self.summary.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+        let errors = summary.as_ref().and_then(|summary| summary.get("errors")?.as_array());
+        errors.into_iter().flatten().filter_map(|error| error.get("label")?.as_str().map(str::to_owned)).collect()
+    }
+}
+
+/// A summary as the JSON it is.
+fn as_json<S: serde::Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    use serde::Serialize as _;
+    text.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok()).serialize(serializer)
 }
 
 /// Which documents a listing command wants.
@@ -73,6 +102,10 @@ pub struct Filter {
     pub state: Option<DocumentState>,
     /// Only those listed or stored since then.
     pub since: Option<Timestamp>,
+    /// Only those of this NomFic.
+    pub name: Option<String>,
+    /// Only acknowledgements that refuse their deposit.
+    pub rejected: bool,
 }
 
 /// Number of a feed's documents in one state.
@@ -117,7 +150,7 @@ impl Ledger {
         loop {
             let rows = self.page(feed, filter, after).await?;
             let Some(last) = rows.last() else { return Ok(()) };
-            after = last.get(17);
+            after = last.get(19);
             for row in &rows {
                 each(document(row))?;
             }
@@ -158,7 +191,7 @@ impl Ledger {
     ) -> Result<Option<(i64, DocumentRow, Option<String>)>, LedgerError> {
         let row = sqlx::query(
             "SELECT feed, remote_id, state, attempts, interruptions, listed_at, requested_at, stored_at, released_at,
-                    poll_id, size, sha256, media_type, archive_path, name, summary, error, id, quarantine_path
+                    poll_id, size, sha256, media_type, archive_path, name, summary, error, circuit, label, id, quarantine_path
              FROM documents WHERE feed = $1 AND remote_id = $2",
         )
         .bind(feed.as_str())
@@ -166,7 +199,7 @@ impl Ledger {
         .fetch_optional(&self.readers)
         .await
         .map_err(|error| self.error(error))?;
-        Ok(row.map(|row| (row.get(17), document(&row), row.get(18))))
+        Ok(row.map(|row| (row.get(19), document(&row), row.get(20))))
     }
 }
 
@@ -174,7 +207,7 @@ impl Ledger {
 pub(super) fn page(feed: &str, filter: &Filter, after: i64) -> QueryBuilder<Sqlite> {
     let mut page = QueryBuilder::new(
         "SELECT feed, remote_id, state, attempts, interruptions, listed_at, requested_at, stored_at, released_at,
-                poll_id, size, sha256, media_type, archive_path, name, summary, error, id
+                poll_id, size, sha256, media_type, archive_path, name, summary, error, circuit, label, id
          FROM documents WHERE feed = ",
     );
     page.push_bind(feed.to_owned()).push(" AND id > ").push_bind(after);
@@ -183,6 +216,12 @@ pub(super) fn page(feed: &str, filter: &Filter, after: i64) -> QueryBuilder<Sqli
     }
     if let Some(since) = filter.since.map(stamp) {
         page.push(" AND (listed_at >= ").push_bind(since.clone()).push(" OR stored_at >= ").push_bind(since).push(")");
+    }
+    if let Some(name) = &filter.name {
+        page.push(" AND name = ").push_bind(name.clone());
+    }
+    if filter.rejected {
+        page.push(" AND summary LIKE ").push_bind(REFUSED);
     }
     page.push(" ORDER BY id LIMIT 1000");
     page
@@ -209,7 +248,7 @@ fn feed_row(row: &SqliteRow) -> Option<FeedRow> {
     })
 }
 
-fn document(row: &SqliteRow) -> DocumentRow {
+pub(super) fn document(row: &SqliteRow) -> DocumentRow {
     DocumentRow {
         feed: row.get(0),
         remote_id: row.get(1),
@@ -228,5 +267,7 @@ fn document(row: &SqliteRow) -> DocumentRow {
         name: row.get(14),
         summary: row.get(15),
         error: row.get(16),
+        circuit: row.get(17),
+        label: row.get(18),
     }
 }

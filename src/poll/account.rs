@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::source::{Platform, Way, route};
 use crate::config::{Connector, FastAccount, SecretError};
 use crate::connector::fast::rest::Rest;
+use crate::connector::fast::soap::Soap;
 use crate::connector::fast::webdav::Webdav;
 use crate::feed::Kind;
 use crate::http::Client;
@@ -36,7 +37,7 @@ pub(super) fn way(account: &Account, kind: Kind, identity: &Identity) -> Result<
             way.map(Way::Rest).ok_or_else(|| format!("{kind} is not to be had over REST: correct `connector`"))
         }
         Connector::Webdav => Ok(Way::Webdav(Webdav::new(client, base_url, siren, kind, &account.settings.circuits))),
-        Connector::Soap => Err("this interface is not supported yet".to_owned()),
+        Connector::Soap => Ok(Way::Soap(Soap::new(client, base_url, siren, kind, &account.settings.circuits))),
     }
 }
 

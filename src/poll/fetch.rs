@@ -77,7 +77,7 @@ async fn download<C: Connector>(poller: &Poller, way: &C, claimed: Claimed, limi
     let mut reception = poller.intake.receive(&claimed, limit);
     match pump(download, &mut reception).await {
         Ok(()) => match reception.finish().await {
-            Ok(Verdict::Return(sealed)) => match poller.intake.sort(sealed).await {
+            Ok(Verdict::Return(sealed)) => match poller.intake.sort(*sealed).await {
                 Ok(Some(sealed)) => Try::Sealed(sealed),
                 Ok(None) => Try::PassedOver,
                 Err(error) => Try::Disk(claimed, error),

@@ -163,6 +163,7 @@ impl Poller {
         tracing::debug!(event = event::POLL_STARTED, feed = name, "listing {name}");
         match way {
             Way::Rest(way) => self.list(feed, due, &claim, &way).await,
+            Way::Soap(way) => self.list(feed, due, &claim, &way).await,
             Way::Webdav(way) => self.list(feed, due, &claim, &way).await,
             Way::Items(way) => self.list(feed, due, &claim, &way).await,
             Way::Resource(way, settings) => {
@@ -201,6 +202,7 @@ impl Poller {
         let Some(claim) = self.claim_resumption(feed, token).await? else { return Ok(Report::Busy) };
         let verdict = match self.connect(feed).await? {
             Ok(Way::Rest(way)) => self.documents(feed, &claim, &way).await?,
+            Ok(Way::Soap(way)) => self.documents(feed, &claim, &way).await?,
             Ok(Way::Webdav(way)) => self.documents(feed, &claim, &way).await?,
             Ok(Way::Items(way)) => self.documents(feed, &claim, &way).await?,
             // What changes is asked for anew: nothing of it waits.

@@ -13,6 +13,7 @@ use crate::config::{self, FirstPoll, SecretRef};
 use crate::connector::entreprise::Api;
 use crate::connector::entreprise::jwt::Jwt;
 use crate::connector::fast::rest::Rest;
+use crate::connector::fast::soap::Soap;
 use crate::connector::fast::webdav::Webdav;
 use crate::connector::resource::{Items, Resource};
 use crate::feed::Kind;
@@ -116,6 +117,8 @@ impl Source {
 pub(super) enum Way {
     /// FAST-Parapheur over REST.
     Rest(Rest),
+    /// FAST-Parapheur over SOAP.
+    Soap(Soap),
     /// FAST-Parapheur over WebDAV.
     Webdav(Webdav),
     /// The items of a list.

@@ -124,11 +124,11 @@ async fn finish(
 ) -> Result<Kept, LedgerError> {
     match reception.finish().await {
         Ok(Verdict::Return(sealed)) if latest.is_some_and(|latest| latest.sha256 == sealed.sha256) => {
-            let discarded = poller.intake.discard(sealed).await;
+            let discarded = poller.intake.discard(*sealed).await;
             poller.ledger.drop_version(claimed.id).await?;
             Ok(discarded.map_or_else(|error| Kept::Disk(error.into()), |()| Kept::Same))
         }
-        Ok(Verdict::Return(sealed)) => Ok(store(poller, subject, sealed).await),
+        Ok(Verdict::Return(sealed)) => Ok(store(poller, subject, *sealed).await),
         Ok(Verdict::Refused { reason, path, .. }) => {
             poller.ledger.drop_version(claimed.id).await?;
             Ok(Kept::Refused(format!("{reason}; the bytes are set aside in {path}")))

@@ -197,7 +197,7 @@ fn multistatus(tree: &Tree, place: &Place, dialect: Dialect) -> Answer {
         properties.extend(tag(file, dialect.etags, true).map(|tag| ("getetag", tag.replace('"', "&quot;"))));
         entry(path, properties);
     }
-    let _ = write!(text, "</{p}multistatus>\n");
+    let _ = writeln!(text, "</{p}multistatus>");
     Answer::new(207, "application/xml; charset=\"utf-8\"", text)
 }
 

@@ -84,8 +84,12 @@ impl<'de> Visitor<'de> for &mut Entries<'de> {
 
 fn id(raw: &str) -> Option<&str> {
     let text = raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(raw);
-    let digits = !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then_some(text)
+    is_id(text).then_some(text)
+}
+
+/// Whether `text` is the id of a document.
+pub(super) fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

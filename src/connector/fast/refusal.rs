@@ -17,23 +17,40 @@ pub(super) enum Asked {
 
 /// Tells what an answer other than 200 means, from its status, its headers and its body.
 pub(super) async fn of_status(mut answer: Answer, asked: Asked) -> ConnectorError {
+    match of_headers(&answer) {
+        Some(error) => error,
+        None => of_body(answer.status, &read(&mut answer).await, asked),
+    }
+}
+
+/// The same, where the status and the headers say it all.
+pub(super) fn of_headers(answer: &Answer) -> Option<ConnectorError> {
     let status = answer.status;
     if let (429 | 503, Some(wait)) = (status, answer.retry_after()) {
-        return ConnectorError::Later { status, wait };
+        return Some(ConnectorError::Later { status, wait });
     }
     if (300..400).contains(&status) {
         let place = shown(answer.location().unwrap_or("nowhere"));
-        return Access::new(Cause::Redirect, format!("status {status}, to {place}")).into();
+        return Some(Access::new(Cause::Redirect, format!("status {status}, to {place}")).into());
     }
-    let body = match answer.body.read(READ).await {
+    None
+}
+
+/// The explanation that comes with a status.
+pub(super) async fn read(answer: &mut Answer) -> Vec<u8> {
+    match answer.body.read(READ).await {
         Ok(body) => body.unwrap_or_default(),
         // The status is an answer already; how its explanation broke off adds nothing.
         Err(_) => Vec::new(),
-    };
-    if let Some(error) = platform_error(&body) {
+    }
+}
+
+/// The same of a `status` and the `body` it came with.
+pub(super) fn of_body(status: u16, body: &[u8], asked: Asked) -> ConnectorError {
+    if let Some(error) = platform_error(body) {
         return of_platform_error(&error, status, asked);
     }
-    let text = shown(&String::from_utf8_lossy(&body));
+    let text = shown(&String::from_utf8_lossy(body));
     match status {
         400 | 495 | 496 if is_about_certificates(&text) => certificate(&text, status),
         495 | 496 => Access::new(Cause::CertificateRefused, format!("status {status}")).into(),

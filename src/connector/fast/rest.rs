@@ -1,13 +1,11 @@
 //! FAST over REST (guide v3.4, §2.6), with the account's certificate.
 
-use bytes::{Bytes, BytesMut};
-
-use super::listing;
 use super::refusal::{self, Asked};
+use super::{listing, plain};
 use crate::connector::{Connector, ConnectorError, Download, Listing, Page};
 use crate::content::platform_error;
 use crate::feed::{Kind, RemoteDocument};
-use crate::http::{Client, HttpError, reattempt};
+use crate::http::{Client, reattempt};
 
 /// The interface, below the platform's address.
 const BASE: &str = "/parapheur-ws/rest/v1/documents/v2";
@@ -51,6 +49,7 @@ impl Connector for Rest {
             return Err(refusal::of_status(answer, Asked::List).await);
         }
         let not_a_listing = |detail: String| ConnectorError::NotAListing { detail };
+        plain::uncoded(&answer).map_err(|error| not_a_listing(error.to_string()))?;
         let body = answer.body.read(LARGEST_LISTING).await?;
         let body = body.ok_or_else(|| not_a_listing(format!("it is larger than {} MiB", LARGEST_LISTING >> 20)))?;
         if let Some(error) = platform_error(&body) {
@@ -65,42 +64,8 @@ impl Connector for Rest {
         if answer.status != 200 {
             return Err(refusal::of_status(answer, Asked::Document).await);
         }
-        if let Some(coding) = answer.content_encoding() {
-            let detail = format!("the document came with content coding «{coding}», which was not asked for");
-            // The platform may count it as collected: it is in doubt, as if its transfer had broken.
-            return Err(ConnectorError::Broken { detail });
-        }
-        let length = answer.length();
+        plain::uncoded(&answer)?;
         let head = answer.body.next().await?;
-        if !head.as_ref().is_some_and(|head| may_be_json(head)) {
-            return Ok(Download::plain(head, answer.body, length));
-        }
-        // The platform's error object can come with status 200 in place of the document: read it before believing.
-        let (head, whole) = read_ahead(head, &mut answer.body).await?;
-        match platform_error(&head).filter(|_| whole) {
-            Some(error) if !is_left_to_intake(&error) => Err(refusal::of_platform_error(&error, 200, Asked::Document)),
-            _ => Ok(Download::plain(Some(head), answer.body, length)),
-        }
+        plain::download(answer, head).await
     }
-}
-
-fn may_be_json(head: &[u8]) -> bool {
-    head.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|&byte| byte == b'{')
-}
-
-/// An error object that neither denies the document nor us is set aside by the intake, like any body that is no return.
-fn is_left_to_intake(error: &crate::content::PlatformError) -> bool {
-    matches!(refusal::of_platform_error(error, 200, Asked::Document), ConnectorError::Answered { .. })
-}
-
-/// Up to [`refusal::READ`] bytes of the body, and whether that is all of it.
-async fn read_ahead(head: Option<Bytes>, body: &mut crate::http::Body) -> Result<(Bytes, bool), HttpError> {
-    let mut read = BytesMut::from(head.as_deref().unwrap_or_default());
-    while read.len() < refusal::READ {
-        match body.next().await? {
-            Some(chunk) => read.extend_from_slice(&chunk),
-            None => return Ok((read.freeze(), true)),
-        }
-    }
-    Ok((read.freeze(), false))
 }

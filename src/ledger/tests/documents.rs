@@ -95,6 +95,9 @@ async fn a_page_of_documents_is_filtered_and_in_the_order_of_listing() {
         shown
     };
     assert_eq!(shown(Filter::default()).await, ["9", "3", "5"]);
-    assert_eq!(shown(Filter { state: Some(DocumentState::Lost), since: Some(at("08:00")) }).await, ["9", "5"]);
-    assert!(shown(Filter { state: None, since: Some(at("08:01")) }).await.is_empty());
+    assert_eq!(
+        shown(Filter { state: Some(DocumentState::Lost), since: Some(at("08:00")), ..Filter::default() }).await,
+        ["9", "5"]
+    );
+    assert!(shown(Filter { state: None, since: Some(at("08:01")), ..Filter::default() }).await.is_empty());
 }

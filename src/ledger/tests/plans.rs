@@ -1,6 +1,8 @@
 //! What runs often, or over much, follows an index: it costs what it answers, not what the ledger holds.
 
-use super::super::{accounts, catalogue, deliveries, documents, feeds, files, keeping, listing, subjects, versions};
+use super::super::{
+    accounts, catalogue, deliveries, documents, dossier, feeds, files, keeping, listing, subjects, versions,
+};
 use super::*;
 
 #[tokio::test]
@@ -26,7 +28,7 @@ async fn claims_are_looked_for_in_each_feed() {
 async fn a_page_of_documents_is_read_in_order() {
     let desk = Desk::new().await;
     for (state, index) in [(None, "documents_listed"), (Some(DocumentState::Lost), "documents_state")] {
-        let filter = Filter { state, since: Some(at("08:00")) };
+        let filter = Filter { state, since: Some(at("08:00")), ..Filter::default() };
         let plan = desk.plan(catalogue::page("fast/mairie/chorus", &filter, 0).sql().as_ref()).await;
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
     }
@@ -80,9 +82,11 @@ async fn files_to_be_removed_and_the_same_bytes_are_found_without_walking_all_th
     for (query, index) in [
         (files::RELEASES, "documents_release (feed=? AND id>?)"),
         (files::UNRELEASED, "documents_release"),
+        (dossier::WANTED, "(feed=? AND remote_id=?)"),
+        (dossier::WANTED, "documents_name (name=?)"),
         (keeping::TWIN, "documents_bytes (feed=? AND sha256=?)"),
     ] {
         let plan = desk.plan(query).await;
-        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
+        assert!(plan.contains(index) && !plan.contains("SCAN documents"), "{plan}");
     }
 }

@@ -15,6 +15,7 @@ use reqwest::Method;
 
 use self::etag::Etag;
 use self::multistatus::Resource;
+use super::plain;
 use super::refusal::{self, Asked};
 use crate::connector::{Access, Cause, Connector, ConnectorError, Download, Listing, Page, Released};
 use crate::feed::{Kind, RemoteDocument, RemoteFile};
@@ -63,7 +64,7 @@ impl Webdav {
         let headers = [("depth", "1"), ("content-type", "application/xml; charset=\"utf-8\""), ("accept", "*/*")];
         let mut answer = self.client.request(method("PROPFIND")?, &url, &headers, body).await?;
         match answer.status {
-            207 => {}
+            207 => plain::uncoded(&answer).map_err(|error| not_a_listing(error.to_string()))?,
             404 | 410 => return Ok(None),
             200..300 => return Err(not_a_listing(format!("status {} in place of 207", answer.status))),
             _ => return Err(refusal::of_status(answer, Asked::List).await),
@@ -216,10 +217,7 @@ impl Connector for Webdav {
         if answer.status != 200 {
             return Err(refusal::of_status(answer, Asked::Document).await);
         }
-        if let Some(coding) = answer.content_encoding() {
-            let detail = format!("the file came with content coding «{coding}», which was not asked for");
-            return Err(ConnectorError::Broken { detail });
-        }
+        plain::uncoded(&answer)?;
         if let Some(detail) = difference(file, &answer, answer.length()) {
             return Err(ConnectorError::Changed { detail });
         }

@@ -42,7 +42,7 @@ fn every_dialect_says_the_same() {
     let latin1: Vec<u8> = prefixed.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
     let expected =
         Resource { href: "/a".to_owned(), length: Some(7), etag: Etag::parse("\"t\""), ..Resource::default() };
-    assert_eq!(parse(plain.as_bytes()).unwrap(), [expected.clone()]);
+    assert_eq!(parse(plain.as_bytes()).unwrap(), std::slice::from_ref(&expected));
     assert_eq!(parse(&latin1).unwrap(), [expected]);
 }
 

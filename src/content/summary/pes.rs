@@ -1,0 +1,211 @@
+//! Acknowledgements and PES-Retour: values stand in attributes `V`, names have no namespace but the root's.
+
+use std::io::{self, Read};
+
+use serde_json::{Map, Value, json};
+
+use super::elements::{Element, Elements};
+use super::{Kind, MOST, Summary};
+
+/// What both forms begin with.
+#[derive(Default)]
+struct Head {
+    kind: Option<String>,
+    nom_fic: Option<String>,
+    id_coll: Option<String>,
+}
+
+impl Head {
+    fn take(&mut self, path: &[String], value: Option<String>) {
+        let place = match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["Enveloppe", "Parametres", "TypFic"] => &mut self.kind,
+            ["Enveloppe", "Parametres", "NomFic"] => &mut self.nom_fic,
+            ["EnTetePES", "IdColl"] => &mut self.id_coll,
+            _ => return,
+        };
+        *place = place.take().or(value).filter(|value| !value.is_empty());
+    }
+}
+
+/// An error of an acknowledgement; its place is filled in once that is known.
+#[derive(Default)]
+struct Fault {
+    bordereau: Option<String>,
+    piece: Option<String>,
+    ligne: Option<String>,
+    code: Option<String>,
+    label: Option<String>,
+}
+
+impl Fault {
+    fn json(&self) -> Value {
+        let parts = [("bordereau", &self.bordereau), ("piece", &self.piece), ("ligne", &self.ligne)];
+        let known = parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into())));
+        json!({ "place": known.collect::<Map<_, _>>(), "code": self.code, "label": self.label })
+    }
+}
+
+/// The errors read so far, and how many there are.
+#[derive(Default)]
+struct Faults {
+    kept: Vec<Fault>,
+    count: usize,
+    /// The first error of the present element, piece and line.
+    element: usize,
+    piece: usize,
+    line: usize,
+    bordereau: Option<String>,
+    unique: Option<String>,
+    number: [Option<String>; 2],
+}
+
+/// Reads an acknowledgement, whose root has been read; one of the older form that refuses says so by its root.
+pub(super) fn acquittement<R: Read>(elements: &mut Elements<R>, mut accepted: bool) -> io::Result<Summary> {
+    let (mut head, mut faults, mut path) = (Head::default(), Faults::default(), Vec::<String>::new());
+    while let Some(element) = elements.next()? {
+        match element {
+            Element::Opened { name, value } => {
+                path.push(name);
+                faults.opened(&path);
+                faults.take(&path, value.as_ref());
+                if path.last().is_some_and(|name| name == "EtatAck") {
+                    accepted &= value.as_deref().map(str::trim) == Some("1");
+                }
+                head.take(&path, value);
+            }
+            Element::Closed { .. } => {
+                faults.closed(&path);
+                path.pop();
+            }
+        }
+    }
+    let labels = || faults.kept.iter().filter_map(|fault| fault.label.clone().or(fault.code.clone())).collect();
+    let mut json = json!({
+        "kind": "acquittement",
+        "nom_fic": head.nom_fic,
+        "id_coll": head.id_coll,
+        "accepted": accepted,
+        "errors": faults.kept.iter().map(Fault::json).collect::<Vec<_>>(),
+    });
+    if faults.count > faults.kept.len() {
+        json["more_errors"] = (faults.count - faults.kept.len()).into();
+    }
+    let rejected = (!accepted).then(labels);
+    Ok(Summary { kind: Kind::Acquittement, nom_fic: head.nom_fic, rejected, json })
+}
+
+impl Faults {
+    fn opened(&mut self, path: &[String]) {
+        let next = self.kept.len();
+        match path.last().map(String::as_str) {
+            Some("ElementACQUIT") => {
+                (self.element, self.bordereau, self.unique) = (next, None, None);
+                self.number = [None, None];
+                (self.piece, self.line) = (next, next);
+            }
+            Some("DetailPiece") => {
+                (self.piece, self.number[0]) = (next, None);
+                self.line = next;
+            }
+            Some("DetailLigne") => (self.line, self.number[1]) = (next, None),
+            Some("Erreur") => {
+                self.count += 1;
+                if self.count <= MOST {
+                    self.kept.push(Fault::default());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take(&mut self, path: &[String], value: Option<&String>) {
+        let Some(value) = value.filter(|value| !value.is_empty()) else { return };
+        let [.., parent, name] = path else { return };
+        let open = self.count <= MOST;
+        match (parent.as_str(), name.as_str()) {
+            ("Erreur", "NumAnoAck") if open => self.last(|fault| fault.code = Some(value.clone())),
+            ("Erreur", "LibelleAnoAck") if open => self.last(|fault| fault.label = Some(value.clone())),
+            ("ElementACQUIT", "NumBord") => self.bordereau = Some(value.clone()),
+            ("ElementACQUIT", "IdUnique") => self.unique = Some(value.clone()),
+            // In some, piece and line stand beside the error.
+            ("ElementACQUIT" | "DetailPiece", "NumPiece" | "NumPce") => self.number[0] = Some(value.clone()),
+            ("ElementACQUIT" | "DetailPiece" | "DetailLigne", "NumLigne" | "NumLig") => {
+                self.number[1] = Some(value.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn last(&mut self, change: impl FnOnce(&mut Fault)) {
+        if let Some(fault) = self.kept.last_mut() {
+            change(fault);
+        }
+    }
+
+    /// What an element says of its place holds for all errors in it, wherever they stand.
+    fn closed(&mut self, path: &[String]) {
+        let (place, from) = match path.last().map(String::as_str) {
+            Some("DetailLigne") => (Place::Line, self.line),
+            Some("DetailPiece") => (Place::Piece, self.piece),
+            Some("ElementACQUIT") => (Place::Bordereau, self.element),
+            _ => return,
+        };
+        let bordereau = self.bordereau.clone().or(self.unique.clone());
+        let [piece, line] = self.number.clone();
+        for fault in self.kept.iter_mut().skip(from) {
+            match place {
+                Place::Line => fault.ligne = fault.ligne.take().or(line.clone()),
+                Place::Piece => fault.piece = fault.piece.take().or(piece.clone()),
+                Place::Bordereau => {
+                    fault.bordereau.clone_from(&bordereau);
+                    if path_has_no_detail(fault) {
+                        (fault.piece, fault.ligne) = (piece.clone(), line.clone());
+                    }
+                }
+            }
+        }
+        match place {
+            Place::Line => self.number[1] = None,
+            Place::Piece => self.number[0] = None,
+            Place::Bordereau => {}
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Line,
+    Piece,
+    Bordereau,
+}
+
+fn path_has_no_detail(fault: &Fault) -> bool {
+    fault.piece.is_none() && fault.ligne.is_none()
+}
+
+/// Reads a PES-Retour, whose root has been read.
+pub(super) fn retour<R: Read>(elements: &mut Elements<R>) -> io::Result<Summary> {
+    let (mut head, mut path) = (Head::default(), Vec::<String>::new());
+    while let Some(element) = elements.next()? {
+        match element {
+            Element::Opened { name, value } => {
+                path.push(name);
+                head.take(&path, value);
+            }
+            Element::Closed { .. } => {
+                // The head is over with its last element: the rest may be long.
+                if path.len() == 1 && path[0] == "EnTetePES" {
+                    break;
+                }
+                path.pop();
+            }
+        }
+    }
+    let json = json!({
+        "kind": "pes_retour",
+        "type": head.kind,
+        "nom_fic": head.nom_fic,
+        "id_coll": head.id_coll,
+    });
+    Ok(Summary { kind: Kind::PesRetour, nom_fic: head.nom_fic, rejected: None, json })
+}
