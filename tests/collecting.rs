@@ -26,7 +26,7 @@ async fn six_hundred_documents_in_three_feeds_are_each_downloaded_once_and_kept_
     for kind in Kind::USUAL {
         for number in 1000 * (kind as u64 + 1)..1000 * (kind as u64 + 1) + 200 {
             assert_eq!(town.platform.downloads_of(number), 1);
-            let file = town.inbox().join(format!("fast/mairie/{kind}/{number}.xml"));
+            let file = town.inbox().join(common::inbox_path(kind, number));
             assert_eq!(std::fs::read(file).unwrap(), sample(kind, number, 2000));
         }
     }
@@ -159,7 +159,8 @@ async fn what_is_kept_is_recorded_with_its_size_hash_and_place_and_closed_to_oth
         assert_eq!(path, format!("archive/fast/mairie/acquittements/{day}/{number}.{extension}"));
         assert_eq!(&std::fs::read(town.state().join(&path)).unwrap(), bytes);
         assert_eq!(mode(&town.state().join(&path)), 0o600);
-        let copy = town.inbox().join(format!("fast/mairie/acquittements/{number}.{extension}"));
+        let name = town.about(number, "coalesce('-' || name, '')").await;
+        let copy = town.inbox().join(format!("fast/mairie/acquittements/{number}{name}.{extension}"));
         assert_eq!((&std::fs::read(&copy).unwrap(), mode(&copy)), (bytes, 0o640));
         assert!(!same_file(&copy, &town.state().join(&path)), "copies, never links");
     }

@@ -77,9 +77,7 @@ async fn twenty_kills_lose_nothing_repeat_nothing_held_and_show_nothing_unfinish
 }
 
 fn expected(kind: Kind, first: u64, count: u64, size: usize) -> impl Iterator<Item = (PathBuf, Vec<u8>)> {
-    (first..first + count).map(move |number| {
-        (PathBuf::from(format!("fast/mairie/{kind}/{number}.xml")), common::sample(kind, number, size))
-    })
+    (first..first + count).map(move |number| (common::inbox_path(kind, number), common::sample(kind, number, size)))
 }
 
 /// Some moment of a daemon's life: soon after its birth, or soon after some request of it.

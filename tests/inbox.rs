@@ -22,6 +22,9 @@ async fn let_the_pause_pass(town: &Town) {
     town.query("UPDATE deliveries SET next_try_at = '2026-01-01T00:00:00.000Z' WHERE state = 'failed'").await;
 }
 
+/// The name of the PES-Retour that these tests put there.
+const PES_RETOUR: &str = "fast/mairie/pes-retour/2-PESRT_21340017200018_00000002.xml";
+
 #[tokio::test]
 async fn each_target_gets_the_feeds_its_globs_name_with_its_own_file_mode() {
     let town = Town::bare().await;
@@ -37,13 +40,13 @@ async fn each_target_gets_the_feeds_its_globs_name_with_its_own_file_mode() {
     }
     assert_eq!(town.poll().await.code, 0);
     let below = |name: &str| files(&town.folder.path().join(name));
-    let all = ["fast/mairie/acquittements/1.xml", "fast/mairie/chorus/3.xml", "fast/mairie/pes-retour/2.xml"];
+    let all = ["fast/mairie/acquittements/1-PES1.xml", "fast/mairie/chorus/3.xml", PES_RETOUR];
     assert_eq!(below("tout"), all.map(PathBuf::from));
-    assert_eq!(below("retours"), [PathBuf::from("fast/mairie/pes-retour/2.xml")]);
+    assert_eq!(below("retours"), [PathBuf::from(PES_RETOUR)]);
     assert_eq!(below("rien"), Vec::<PathBuf>::new());
     assert!(!town.inbox().exists(), "the inbox of the state directory is for those who name no other");
-    assert_eq!(mode(&town.folder.path().join("tout/fast/mairie/pes-retour/2.xml")), 0o600);
-    assert_eq!(mode(&town.folder.path().join("retours/fast/mairie/pes-retour/2.xml")), 0o664);
+    assert_eq!(mode(&town.folder.path().join("tout").join(PES_RETOUR)), 0o600);
+    assert_eq!(mode(&town.folder.path().join("retours").join(PES_RETOUR)), 0o664);
     let rows = town.query("SELECT remote_id, target, state, attempts FROM deliveries ORDER BY remote_id, target").await;
     let expected = [
         ["1", "tout", "delivered", "1"],
@@ -186,7 +189,7 @@ async fn an_inbox_that_disappears_holds_back_no_other_and_is_filled_when_it_come
     std::fs::rename(&away, &mounted).unwrap();
     let_the_pause_pass(&town).await;
     town.poll().await;
-    assert_eq!(std::fs::read(mounted.join("retours/fast/mairie/acquittements/2.xml")).unwrap(), bytes);
+    assert_eq!(std::fs::read(mounted.join("retours/fast/mairie/acquittements/2-PES2.xml")).unwrap(), bytes);
     assert_eq!(town.value("SELECT count(*) FROM documents WHERE state = 'delivered'").await, "3");
     assert_eq!(town.downloads(), 3);
 }
@@ -199,7 +202,11 @@ async fn an_inbox_emptied_with_all_its_folders_is_made_again() {
     std::fs::remove_dir_all(town.inbox()).unwrap();
     let bytes = town.put(2);
     assert_eq!(town.poll().await.code, 0);
-    assert_eq!(town.inbox_files(), [PathBuf::from("fast/mairie/acquittements/2.xml")], "and the first does not return");
+    assert_eq!(
+        town.inbox_files(),
+        [PathBuf::from("fast/mairie/acquittements/2-PES2.xml")],
+        "and the first does not return"
+    );
     assert_eq!(std::fs::read(town.in_inbox(2)).unwrap(), bytes);
 }
 

@@ -138,7 +138,8 @@ async fn what_was_set_aside_becomes_the_document_when_an_operator_accepts_it() {
     assert_eq!(town.about(8, "state, coalesce(error, 'none')").await, "delivered none");
     let sha256: String = Sha256::digest(&odd).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(town.about(8, "size, sha256").await, format!("{} {sha256}", odd.len()));
-    assert_eq!(std::fs::read(town.in_inbox(8)).unwrap(), odd, "handed over under the name that its bytes give it");
+    let inbox = town.inbox().join(town.inbox_files().pop().unwrap());
+    assert_eq!(std::fs::read(inbox).unwrap(), odd, "handed over under the name that its bytes give it");
     assert_eq!(std::fs::read(town.state().join(town.about(8, "archive_path").await)).unwrap(), odd);
     assert_eq!(town.downloads(), 2, "no remote call");
     town.poll().await;

@@ -59,7 +59,7 @@ async fn a_renamed_account_keeps_its_history_and_nothing_is_downloaded_again() {
 
     put(&town, SIREN, 3);
     town.poll().await;
-    assert!(town.inbox().join("fast/ville/acquittements/3.xml").is_file());
+    assert!(town.inbox().join("fast/ville/acquittements/3-PES3.xml").is_file());
 }
 
 #[tokio::test]

@@ -58,7 +58,10 @@ pub fn stem_of_other(stem: &str, from: &FeedName, to: &FeedName) -> String {
 #[must_use]
 pub fn inbox_path(feed: &FeedName, remote_id: &str, name: Option<&str>, extension: &str) -> PathBuf {
     let mut file = safe_name(remote_id);
-    if let Some(name) = name {
+    // A name that brings its extension keeps one.
+    let bare =
+        name.map(|name| name.strip_suffix(&format!(".{extension}")).unwrap_or(name)).filter(|name| !name.is_empty());
+    if let Some(name) = bare {
         file = format!("{file}-{}", safe_name_within(name, LONGEST_OWN));
     }
     PathBuf::from(feed.as_str()).join(format!("{file}.{extension}"))

@@ -257,7 +257,9 @@ impl Poller {
     async fn documents<C: Connector>(&self, feed: &Feed, claim: &Claim, way: &C) -> Result<Verdict, LedgerError> {
         let verdict = pass::documents(self, feed, claim, way).await?;
         if feed.source.keeps_files() && verdict.may_go_on() {
-            release::release(self, feed, way).await?;
+            for name in [Some(&feed.name), feed.leads.as_ref()].into_iter().flatten() {
+                release::release(self, feed, name, way).await?;
+            }
         }
         Ok(verdict)
     }

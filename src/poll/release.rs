@@ -6,6 +6,7 @@ use futures_util::stream::{self, StreamExt as _};
 use super::fetch::wait_while;
 use super::{Feed, Poller};
 use crate::connector::{Connector, ConnectorError, Released};
+use crate::feed::FeedName;
 use crate::ledger::{LedgerError, Unreleased};
 use crate::log::event;
 use crate::schedule::Calendar;
@@ -15,14 +16,19 @@ const PAGE: u32 = 200;
 /// Removals in a row that fail end the round: the rest would fare no better.
 const FAILURES: usize = 3;
 
-/// Removes from the platform what is safe here.
+/// Removes from the platform what is safe here of the feed `name`, which is `feed` or one that rides along.
 ///
 /// # Errors
 /// When the ledger fails: what was removed is removed again, which changes nothing.
-pub(super) async fn release<C: Connector>(poller: &Poller, feed: &Feed, way: &C) -> Result<(), LedgerError> {
+pub(super) async fn release<C: Connector>(
+    poller: &Poller,
+    feed: &Feed,
+    name: &FeedName,
+    way: &C,
+) -> Result<(), LedgerError> {
     let (mut after, mut failures) = (0, 0);
     loop {
-        let page = poller.ledger.releases_due(&feed.name, after, PAGE).await?;
+        let page = poller.ledger.releases_due(name, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id;
         let mut told = stream::iter(page)
@@ -34,7 +40,7 @@ pub(super) async fn release<C: Connector>(poller: &Poller, feed: &Feed, way: &C)
         while let Some((document, outcome)) = told.next().await {
             let Some(outcome) = outcome else { return Ok(()) };
             failures = if outcome.is_ok() { 0 } else { failures + 1 };
-            settle(poller, feed, document, outcome).await?;
+            settle(poller, name, document, outcome).await?;
             if failures >= FAILURES {
                 return Ok(());
             }
@@ -68,11 +74,11 @@ async fn tell<C: Connector>(
 
 async fn settle(
     poller: &Poller,
-    feed: &Feed,
+    name: &FeedName,
     document: Unreleased,
     outcome: Result<Released, ConnectorError>,
 ) -> Result<(), LedgerError> {
-    let (name, remote_id) = (&feed.name, &document.remote.id);
+    let remote_id = &document.remote.id;
     let outcome = match outcome {
         Ok(released) => {
             let what = match released {

@@ -85,7 +85,7 @@ impl Town {
 
     /// Where a document lies in the default inbox.
     pub fn in_inbox(&self, id: impl ToString) -> std::path::PathBuf {
-        self.inbox().join(format!("fast/mairie/acquittements/{}.xml", id.to_string()))
+        self.inbox().join(format!("fast/mairie/acquittements/{id}-PES{id}.xml", id = id.to_string()))
     }
 
     /// Files below a folder of the state directory, hidden folders included, by their paths.

@@ -178,6 +178,16 @@ pub fn complained(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+/// Where the default inbox has a [`sample`] of account `mairie`: behind its id stands the name it gives itself.
+pub fn inbox_path(kind: Kind, number: u64) -> PathBuf {
+    let name = match kind {
+        Kind::Acquittements => format!("-PES{number}"),
+        Kind::PesRetour => format!("-PESRT_21340017200018_{number:08}"),
+        Kind::Chorus | Kind::Signes => String::new(),
+    };
+    format!("fast/mairie/{kind}/{number}{name}.xml").into()
+}
+
 /// A well-formed document of `kind`.
 pub fn sample(kind: Kind, number: u64, size: usize) -> Vec<u8> {
     match kind {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::daemon::Daemon;
-use super::stage::{ACCOUNT, INTERVAL, SIREN, Stage};
+use super::stage::{ACCOUNT, INTERVAL, OTHERS, SIREN, Stage};
 use crate::cli::status;
 use crate::ledger;
 use crate::status::Overview;
@@ -24,6 +24,9 @@ pub(super) fn introduce(stage: &Stage, daemon: &Daemon) -> io::Result<()> {
         "  account   {ACCOUNT}, SIREN {SIREN}: three feeds, each listed every {} s (in life: 30 min)",
         INTERVAL.as_secs()
     )?;
+    for (name, siren, connector, _) in OTHERS {
+        writeln!(out, "            {name}, SIREN {siren}: two feeds, over {connector}")?;
+    }
     writeln!(out, "            douane/siege, piste/sne, entreprise/marches: one feed each, asked as often")
 }
 

@@ -72,6 +72,7 @@ impl Narration {
                 let next = line.next_try.map(|at| format!(" from {} on", super::time(at))).unwrap_or_default();
                 ("FAILED", format!("{feed} {remote_id}: {}; tried again{next}", line.error))
             }
+            event::DOCUMENT_REJECTED => ("REFUSED", message.clone()),
             event::FEED_FAILING => ("FAILED", message.clone()),
             event::FEED_RECOVERED => ("HEALED", message.clone()),
             _ if matches!(line.level.as_str(), "WARN" | "ERROR") => ("WARNING", message.clone()),

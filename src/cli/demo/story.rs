@@ -34,6 +34,8 @@ pub(super) struct Act {
     pub(super) told: &'static [&'static str],
     pub(super) troubles: &'static [Trouble],
     pub(super) posts: &'static [Post],
+    /// Documents come to the accounts of the other interfaces.
+    pub(super) elsewhere: bool,
 }
 
 /// The whole of it.
@@ -43,6 +45,8 @@ pub(super) const STORY: [Act; 3] = [
             "Seven documents wait on the platform: three acquittements (one says that Helios refused",
             "the deposit), two PES-Retour, two flows of Chorus Pro. The platform is not well: its",
             "first answer for 4302 will be an HTML page, with status 200 as if it were the document.",
+            "Four more wait for two other accounts: two over SOAP, two in the shared folders of WebDAV,",
+            "an acquittement and a signed contract, which are removed there once they are safe here.",
             "The customs, PISTE and API Entreprise are asked as well, with tokens, within quotas.",
         ],
         troubles: &[Trouble::HtmlInstead(4302)],
@@ -55,6 +59,7 @@ pub(super) const STORY: [Act; 3] = [
             Post::Chorus(4301),
             Post::Chorus(4302),
         ],
+        elsewhere: true,
     },
     Act {
         told: &[
@@ -63,11 +68,13 @@ pub(super) const STORY: [Act; 3] = [
         ],
         troubles: &[Trouble::Outage(Kind::PesRetour), Trouble::Shaken],
         posts: &[Post::PesRetour(4203), Post::Chorus(4303)],
+        elsewhere: false,
     },
     Act {
         told: &["A last document comes, and listings show again what was collected: nothing is fetched twice."],
         troubles: &[Trouble::ListsAgain],
         posts: &[Post::Acquittement(4104, Verdict::Accepted)],
+        elsewhere: false,
     },
 ];
 
