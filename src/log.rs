@@ -30,6 +30,8 @@ pub mod event {
     pub const DOCUMENT_REJECTED: &str = "document.rejected";
     /// A file is still being written, or another has taken its place: left for the next poll.
     pub const DOCUMENT_WAITING: &str = "document.waiting";
+    /// A file turned out to be of a kind that its account does not collect: left where it is.
+    pub const DOCUMENT_PASSED_OVER: &str = "document.passed_over";
     /// A file that is safe here was removed from its platform.
     pub const DOCUMENT_RELEASED: &str = "document.released";
     /// A file that is safe here could not be removed from its platform.

@@ -66,7 +66,8 @@ impl Shelf {
         let ids = ["1", "2", "3"].map(RemoteDocument::of_id);
         self.ledger.record_listing(&feed(FEED), &ids, ListingTerms::at(self.now)).await.unwrap();
         let latest = self.now + SignedDuration::from_hours(12);
-        let open = self.ledger.open_documents(&feed(FEED), RUN, self.now, latest, (-1, -1), 10).await.unwrap();
+        let terms = vaguemestre::ledger::OpenTerms { now: self.now, latest, files: false };
+        let open = self.ledger.open_documents(&feed(FEED), RUN, terms, (-1, -1), 10).await.unwrap();
         open.into_iter().map(|open| open.id).collect()
     }
 }

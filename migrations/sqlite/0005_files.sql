@@ -18,7 +18,17 @@ CREATE INDEX documents_place ON documents (feed, remote_path)
 -- The same bytes over another interface; a return by its NomFic.
 CREATE INDEX documents_bytes ON documents (feed, sha256) WHERE sha256 IS NOT NULL;
 CREATE INDEX documents_name ON documents (name) WHERE name IS NOT NULL;
-CREATE INDEX documents_same ON documents (feed) WHERE same_as IS NOT NULL;
+CREATE INDEX documents_same ON documents (feed, same_as) WHERE same_as IS NOT NULL;
+
+-- What became of each request for a document that did not bring it: the last thirty of each.
+CREATE TABLE tries (
+    id          INTEGER PRIMARY KEY,
+    document    INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+    asked_at    TEXT NOT NULL,
+    counted     INTEGER NOT NULL,                        -- whether it counts among its attempts
+    error       TEXT NOT NULL
+);
+CREATE INDEX tries_document ON tries (document, id);
 
 ALTER TABLE feeds ADD COLUMN led_by TEXT;               -- the feed whose listings show this one's documents as well
 ALTER TABLE feeds ADD COLUMN files INTEGER NOT NULL DEFAULT 0;   -- its documents are files, which the platform purges

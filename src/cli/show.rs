@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::{Context, Outcome, exit, print, runtime};
-use crate::ledger::{DeliveryRow, Dossier, Ledger};
+use crate::ledger::{DeliveryRow, Dossier, Ledger, TryRow};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -85,7 +85,7 @@ fn tell(out: &mut impl Write, dossier: &Dossier) -> std::io::Result<()> {
         ("set aside", dossier.quarantine_path.clone()),
         ("on platform", place),
         ("removed there", at(&row.released_at)),
-        ("not removed", dossier.release_error.clone()),
+        ("not removed", dossier.release_error.clone().filter(|_| row.released_at.is_none())),
         ("same as", dossier.same_as.as_ref().map(|id| format!("{id}, which came over another interface"))),
         ("error", row.error.clone()),
     ];
@@ -93,6 +93,10 @@ fn tell(out: &mut impl Write, dossier: &Dossier) -> std::io::Result<()> {
         if let Some(value) = value {
             writeln!(out, "{:<15}{value}", format!("{name}:"))?;
         }
+    }
+    for TryRow { asked_at, counted, error } in &dossier.tries {
+        let counts = if *counted { "" } else { " (does not count)" };
+        writeln!(out, "{:<15}{}{counts}: {error}", "try:", time(asked_at))?;
     }
     errors(out, dossier)?;
     for delivery in &dossier.deliveries {

@@ -160,8 +160,10 @@ fn remarks(feed: &FeedStatus, problems: &HashSet<&str>) -> Vec<String> {
         ));
     }
     if let Some(error) = &feed.release_error {
-        let count = feed.failed_releases;
-        remarks.push(format!("{count} held and not yet removed from the platform, tried again at each poll: {error}"));
+        let (all, failed) = (feed.unreleased, feed.failed_releases);
+        remarks.push(format!(
+            "{all} held and not yet removed from the platform ({failed} would not go; tried again at each poll): {error}"
+        ));
     } else if feed.unreleased > 0 {
         remarks.push(format!("{} held, to be removed from the platform at the next poll", feed.unreleased));
     }
@@ -177,7 +179,17 @@ fn remarks(feed: &FeedStatus, problems: &HashSet<&str>) -> Vec<String> {
         (feed.failed_deliveries, "could not be delivered yet: see the log, or table deliveries of the ledger"),
         (feed.still_listed, "held already, and still listed by the platform: left alone"),
         (feed.refused_entries, "entries of the last listing are no ids: left alone"),
-        (feed.skipped, "skipped, as first_poll asks; `retry` fetches one all the same"),
+        (feed.skipped - feed.passed_over, "skipped, as first_poll asks; `retry` fetches one all the same"),
+        (
+            feed.passed_over,
+            "are of a kind that is not collected: left on the platform, which purges them after 15 days; add their kind to \
+             `feeds` (`documents --state skipped` says which)",
+        ),
+        (
+            feed.other_interface,
+            "were listed over another interface than the account uses now: they wait for its return, or are listed by this one \
+             under other ids",
+        ),
     ];
     remarks.extend(lines.iter().filter(|(count, _)| *count > 0).map(|(count, text)| format!("{count} {text}")));
     remarks

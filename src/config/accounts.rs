@@ -20,7 +20,7 @@ pub(super) fn judge(
     findings: &mut Vec<Finding>,
 ) -> (Vec<FastAccount>, Vec<UnusableAccount>) {
     duplicate_names("account", entries, findings);
-    duplicate_feeds(entries, findings);
+    duplicate_feeds(entries, usual, findings);
     for entry in entries {
         if let Some(siren) = entry.text("siren").filter(|siren| !passes_luhn(siren)) {
             let fault = Fault::new(
@@ -28,6 +28,9 @@ pub(super) fn judge(
                 "compare it with the organisation's papers; it is used as it is",
             );
             findings.push(fault.at(Weight::Note, entry.place_of("siren")));
+        }
+        if let Some((key, fault)) = without_effect(entry, usual) {
+            findings.push(fault.at(Weight::Note, entry.place_of(key)));
         }
     }
     sort(entries, |entry| {
@@ -38,19 +41,40 @@ pub(super) fn judge(
     })
 }
 
+/// The interface that an account collects by.
+fn connector_of(entry: &Entry, usual: Connector) -> Connector {
+    match entry.text("connector") {
+        Some("soap") => Connector::Soap,
+        Some("webdav") => Connector::Webdav,
+        Some("rest") => Connector::Rest,
+        _ => usual,
+    }
+}
+
+/// A key that means nothing to the interface of its account.
+fn without_effect(entry: &Entry, usual: Connector) -> Option<(&'static str, Fault)> {
+    let connector = connector_of(entry, usual);
+    let names_circuits = entry.values.get("circuits").and_then(toml::Value::as_array).is_some_and(|it| !it.is_empty());
+    if names_circuits && connector == Connector::Rest {
+        return Some((
+            "circuits",
+            Fault::new("REST knows no circuits: all of them are collected", "remove `circuits`"),
+        ));
+    }
+    if entry.text("release") == Some("delivered") && connector != Connector::Webdav {
+        let what = "only over WebDAV are documents removed from the platform";
+        return Some(("release", Fault::new(what, "remove `release`, or write connector = \"webdav\"")));
+    }
+    None
+}
+
 /// What is wrong with an account that wants signed documents by an interface that does not give them as it stands.
 fn without_signed_documents(entry: &Entry, usual: Connector) -> Option<(&'static str, Fault)> {
     let list = |key: &str| entry.values.get(key).and_then(toml::Value::as_array);
     if !list("feeds").is_some_and(|feeds| feeds.iter().any(|kind| kind.as_str() == Some(Kind::Signes.as_str()))) {
         return None;
     }
-    let own = match entry.text("connector") {
-        Some("soap") => Connector::Soap,
-        Some("webdav") => Connector::Webdav,
-        Some("rest") => Connector::Rest,
-        _ => usual,
-    };
-    match own {
+    match connector_of(entry, usual) {
         Connector::Webdav => None,
         Connector::Rest => {
             let remedy = "write connector = \"soap\" or \"webdav\", or remove \"signes\"";
@@ -167,23 +191,36 @@ pub(super) fn duplicate_names(thing: &str, entries: &[&Entry], findings: &mut Ve
     }
 }
 
+/// What acknowledgements and signed files share over WebDAV.
+const FOLDERS: &str = "the folders of its circuits";
+
 /// Finds feeds that two accounts would list: the platform would see them twice as often as it allows.
-fn duplicate_feeds(entries: &[&Entry], findings: &mut Vec<Finding>) {
+fn duplicate_feeds(entries: &[&Entry], usual: Connector, findings: &mut Vec<Finding>) {
     let mut owners: HashMap<(&str, &str), &Entry> = HashMap::new();
     for &entry in entries {
         let Some(siren) = entry.text("siren") else { continue };
         let feeds = entry.values.get("feeds").and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let mut taken: Vec<(&str, &Entry)> = Vec::new();
         for kind in feeds.iter().filter_map(toml::Value::as_str) {
-            let owner = *owners.entry((siren, kind)).or_insert(entry);
-            if !std::ptr::eq(owner, entry) {
-                taken.push((kind, owner));
+            // Over WebDAV both lie in the same folders, and whoever lists these lists both.
+            let shared = [Kind::Acquittements.as_str(), Kind::Signes.as_str()].contains(&kind)
+                && connector_of(entry, usual) == Connector::Webdav;
+            for key in [Some(kind), shared.then_some(FOLDERS)].into_iter().flatten() {
+                let owner = *owners.entry((siren, key)).or_insert(entry);
+                if !std::ptr::eq(owner, entry) {
+                    taken.push((key, owner));
+                    break;
+                }
             }
         }
         if let Some((_, owner)) = taken.first() {
             let kinds: Vec<&str> = taken.iter().map(|(kind, _)| *kind).collect();
             let what = format!("SIREN {siren} with {} is collected already by {}", kinds.join(", "), owner.place);
-            let remedy = "remove one of the accounts, or share the feeds between them";
+            let remedy = if taken.iter().any(|(kind, _)| *kind == FOLDERS) {
+                "write both \"acquittements\" and \"signes\" in the feeds of one account"
+            } else {
+                "remove one of the accounts, or share the feeds between them"
+            };
             findings.push(Fault::new(what, remedy).at(Weight::Error, entry.place_of("siren")));
         }
     }

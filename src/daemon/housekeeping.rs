@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{House, apis};
+use crate::ledger::LedgerError;
 use crate::log::event;
 use crate::status::{certificate_end, days_left, purge};
 
@@ -25,9 +26,15 @@ pub(super) async fn tidy(house: &House) {
     if let Err(error) = apis::judge_tokens(&house.plan().settings, &house.ledger, now).await {
         tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "tokens are judged tomorrow: {error}");
     }
-    tell_of_purges(house, now).await;
-    let Ok(accounts) = house.ledger.accounts().await else { return };
-    for row in accounts.values() {
+    if let Err(error) = tell_of_ends(house, now).await {
+        tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "what ends soon is told tomorrow: {error}");
+    }
+}
+
+/// What ends soon: certificates, and files that wait on their platform.
+async fn tell_of_ends(house: &House, now: Timestamp) -> Result<(), LedgerError> {
+    tell_of_purges(house, now).await?;
+    for row in house.ledger.accounts().await?.values() {
         let Some(certificate) = &row.certificate else { continue };
         let days = days_left(certificate.not_after, now);
         if days < EXPIRING_DAYS {
@@ -41,16 +48,18 @@ pub(super) async fn tidy(house: &House) {
             );
         }
     }
+    Ok(())
 }
 
-/// A feed of files that has failed for days is about to lose what it has not collected.
-async fn tell_of_purges(house: &House, now: Timestamp) {
-    let Ok(feeds) = house.ledger.feeds().await else { return };
-    for row in &feeds {
-        let Some(from) = purge::begins(row, now) else { continue };
-        let error = row.last_error.as_deref().unwrap_or_default();
+/// A feed of files whose folders were not emptied for days is about to lose what it has not collected.
+async fn tell_of_purges(house: &House, now: Timestamp) -> Result<(), LedgerError> {
+    let oldest = house.ledger.oldest_files().await?;
+    for row in &house.ledger.feeds().await? {
+        let Some(from) = purge::begins(row, oldest.get(row.feed.as_str()).copied(), now) else { continue };
+        let error = row.last_error.as_deref().unwrap_or("nothing of that");
         tracing::error!(event = event::FEED_FAILING, feed = %row.feed, from = %from, error,
-            "{} has collected nothing for ten days, and its platform removes what is older than 15 days: the first of it is lost \
-             from {from} on; the last poll said: {error}", row.feed);
+            "{} has files that were not collected for ten days, and its platform removes what is older than 15 days: the first \
+             of them is lost from {from} on; the last poll said: {error}", row.feed);
     }
+    Ok(())
 }

@@ -2,8 +2,10 @@
 
 use super::{Intake, IntakeError, Sealed};
 use crate::archive::layout;
+use crate::content::MediaType;
 use crate::content::summary::Kind as Content;
 use crate::feed::{FeedName, Kind};
+use crate::log::event;
 
 impl Intake {
     /// Gives a sealed document to the feed it belongs to. `None` where its account does not collect such: then it is left
@@ -15,19 +17,32 @@ impl Intake {
         let Some(kind) = misplaced(&sealed) else { return Ok(Some(sealed)) };
         let document = &sealed.document;
         let owner = self.ledger.sibling(&document.feed, kind).await?;
-        if let Some(owner) = owner {
-            let stem = layout::stem_of_other(&document.stem, &document.feed, &owner);
-            if self.ledger.reassign(document.id, owner.clone(), stem.clone()).await? {
-                (sealed.document.feed, sealed.document.stem) = (owner, stem);
-                return Ok(Some(sealed));
-            }
+        // Whatever is XML is handed over as it came, though nobody knows what it says.
+        if owner.is_none() && sealed.summary.is_none() && sealed.media_type == MediaType::Xml {
+            return Ok(Some(sealed));
         }
         let what = match kind {
             Kind::Acquittements => "an acknowledgement",
             _ => "a signed file",
         };
         let feed = FeedName::fast(document.feed.account(), kind);
-        let why = format!("it is {what}, and {feed} is not collected: left on the platform");
+        let why = match owner {
+            Some(owner) => {
+                let stem = layout::stem_of_other(&document.stem, &document.feed, &owner);
+                if self.ledger.reassign(document.id, owner.clone(), stem.clone()).await? {
+                    (sealed.document.feed, sealed.document.stem) = (owner, stem);
+                    return Ok(Some(sealed));
+                }
+                format!("it is {what}, and {feed} knows it already: left to that")
+            }
+            None => {
+                format!(
+                    "it is {what}, and {feed} is not collected: left on the platform; add \"{kind}\" to the account's feeds"
+                )
+            }
+        };
+        tracing::warn!(event = event::DOCUMENT_PASSED_OVER, feed = %document.feed, remote_id = document.remote_id,
+            "{} of {}: {why}", document.remote_id, document.feed);
         self.ledger.pass_over(document.id, why).await?;
         self.discard(sealed).await?;
         Ok(None)

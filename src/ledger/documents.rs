@@ -8,20 +8,43 @@ use super::{Ledger, LedgerError, time};
 use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName, RemoteDocument, RemoteFile};
 
-/// What [`Ledger::open_documents`] asks: along `documents_queue`.
+/// What [`Ledger::open_documents`] asks: along `documents_queue`. Files are open to an interface of files only, and the reverse:
+/// what waits for the other kind waits until its account uses that again.
 pub(super) const OPEN: &str = "SELECT id, remote_id, setbacks FROM documents
-     WHERE feed = $1 AND state IN ('listed', 'fetching', 'failed') AND (setbacks, id) > ($2, $3)
+     WHERE (remote_path IS NOT NULL) = $8 AND feed = $1 AND state IN ('listed', 'fetching', 'failed') AND (setbacks, id) > ($2, $3)
          AND (state = 'listed' OR (state = 'failed' AND (next_try_at <= $4 OR next_try_at > $7))
              OR (state = 'fetching' AND claimed_by <> $5))
      ORDER BY setbacks, id LIMIT $6";
+/// A statement that ends with the columns [`claimed`] reads.
+macro_rules! claimed_by {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            " id, documents.feed, remote_id, coalesce(stem, ''), attempts, interruptions, quarantine_sha256, setbacks, circuit, label,
+              remote_path, remote_etag, remote_size, remote_modified ",
+            $after
+        )
+    };
+}
+pub(super) use claimed_by;
+
 /// What [`Ledger::claims`] asks: `CROSS JOIN` has SQLite look into each feed, not at each document.
 pub(super) const CLAIMS: &str =
-    "SELECT id, documents.feed, remote_id, stem, attempts, interruptions, quarantine_sha256, circuit,
-         label, remote_path, remote_etag, remote_size, remote_modified
-     FROM feeds CROSS JOIN documents ON documents.feed = feeds.feed WHERE state = 'fetching'";
+    claimed_by!("SELECT", "FROM feeds CROSS JOIN documents ON documents.feed = feeds.feed WHERE state = 'fetching'");
 
 /// A place in the order of fetching: setbacks, row.
 pub type Cursor = (i64, i64);
+
+/// Which documents may be fetched.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenTerms {
+    /// The present.
+    pub now: Timestamp,
+    /// A next try after this was set by a clock that has been set back since: it is due.
+    pub latest: Timestamp,
+    /// Files of the platform, or (false) what is none.
+    pub files: bool,
+}
 
 /// A document that may be fetched.
 #[derive(Clone, Debug)]
@@ -51,6 +74,8 @@ pub struct Claimed {
     pub interruptions: i64,
     /// Checksum of the bytes set aside by an earlier try.
     pub quarantine_sha256: Option<String>,
+    /// Tries so far that did not keep it, counted or not.
+    pub setbacks: i64,
     /// The circuit it belongs to, where the platform says so.
     pub circuit: Option<String>,
     /// The label it lies under, where there is one.
@@ -98,9 +123,8 @@ pub struct Refusal {
     pub quarantine: Option<(String, String)>,
 }
 impl Ledger {
-    /// Documents of `feed` that may be fetched at `now`, after `after`: those without a setback first, else in the order
-    /// they were listed. Those that this run has claimed are its own affair and not among them. A next try after
-    /// `latest` was set by a clock that has been set back since: it is due.
+    /// Documents of `feed` that may be fetched, after `after`: those without a setback first, else in the order they were
+    /// listed. Those that this run has claimed are its own affair and not among them.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -108,8 +132,7 @@ impl Ledger {
         &self,
         feed: &FeedName,
         run: &str,
-        now: Timestamp,
-        latest: Timestamp,
+        terms: OpenTerms,
         after: Cursor,
         limit: u32,
     ) -> Result<Vec<Open>, LedgerError> {
@@ -117,10 +140,11 @@ impl Ledger {
             .bind(feed.as_str())
             .bind(after.0)
             .bind(after.1)
-            .bind(stamp(now))
+            .bind(stamp(terms.now))
             .bind(run)
             .bind(limit)
-            .bind(stamp(latest))
+            .bind(stamp(terms.latest))
+            .bind(terms.files)
             .fetch_all(&self.readers)
             .await
             .map_err(|error| self.error(error))?;
@@ -145,14 +169,14 @@ impl Ledger {
         let run = run.to_owned();
         self.write(move |c| {
             Box::pin(async move {
-                let row = sqlx::query(
+                let row = sqlx::query(claimed_by!(
                     "UPDATE documents SET interruptions = interruptions + CASE state WHEN 'fetching' THEN 1 ELSE 0 END,
                          setbacks = setbacks + CASE state WHEN 'fetching' THEN 1 ELSE 0 END,
                          state = 'fetching', claimed_by = $1, requested_at = $2, stem = coalesce(stem, $3)
                      WHERE id = $4 AND (state IN ('listed', 'failed') OR (state = 'fetching' AND claimed_by <> $1))
-                     RETURNING id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256, circuit, label,
-                         remote_path, remote_etag, remote_size, remote_modified",
-                )
+                     RETURNING",
+                    ""
+                ))
                 .bind(run)
                 .bind(stamp(now))
                 .bind(stem)
@@ -180,12 +204,11 @@ impl Ledger {
         let run = run.to_owned();
         self.write(move |c| {
             Box::pin(async move {
-                let row = sqlx::query(
+                let row = sqlx::query(claimed_by!(
                     "UPDATE documents SET state = 'fetching', claimed_by = $1, stem = coalesce(stem, $2)
-                     WHERE id = $3 AND state = $4 AND state <> 'fetching'
-                     RETURNING id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256, circuit, label,
-                         remote_path, remote_etag, remote_size, remote_modified",
-                )
+                     WHERE id = $3 AND state = $4 AND state <> 'fetching' RETURNING",
+                    ""
+                ))
                 .bind(run)
                 .bind(stem)
                 .bind(id)
@@ -203,15 +226,11 @@ impl Ledger {
     /// # Errors
     /// When the ledger fails.
     pub async fn claim_of(&self, id: i64) -> Result<Option<Claimed>, LedgerError> {
-        let row = sqlx::query(
-            "SELECT id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256, circuit, label,
-                         remote_path, remote_etag, remote_size, remote_modified FROM documents
-             WHERE id = $1 AND state = 'fetching'",
-        )
-        .bind(id)
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
+        let row = sqlx::query(claimed_by!("SELECT", "FROM documents WHERE id = $1 AND state = 'fetching'"))
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
         Ok(row.as_ref().and_then(claimed))
     }
 
@@ -319,6 +338,31 @@ async fn refuse(c: &mut SqliteConnection, refusal: &Refusal) -> Result<(), sqlx:
     .bind(refusal.quarantine.as_ref().map(|(path, _)| path))
     .bind(refusal.quarantine.as_ref().map(|(_, sha256)| sha256))
     .bind(refusal.id)
+    .execute(&mut *c)
+    .await?;
+    remember_try(c, refusal.id, counted > 0, refusal.error.as_deref().unwrap_or_default()).await
+}
+
+/// Tries that are remembered of a document.
+const REMEMBERED: i64 = 30;
+
+/// Writes down a try that did not keep its document; the oldest are forgotten.
+async fn remember_try(c: &mut SqliteConnection, id: i64, counted: bool, error: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO tries (document, asked_at, counted, error)
+         SELECT id, requested_at, $2, $3 FROM documents WHERE id = $1 AND requested_at IS NOT NULL",
+    )
+    .bind(id)
+    .bind(counted)
+    .bind(error)
+    .execute(&mut *c)
+    .await?;
+    sqlx::query(
+        "DELETE FROM tries WHERE document = $1
+             AND id <= (SELECT id FROM tries WHERE document = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
+    )
+    .bind(id)
+    .bind(REMEMBERED)
     .execute(c)
     .await?;
     Ok(())
@@ -333,9 +377,10 @@ pub(super) fn claimed(row: &SqliteRow) -> Option<Claimed> {
         attempts: row.get(4),
         interruptions: row.get(5),
         quarantine_sha256: row.get(6),
-        circuit: row.get(7),
-        label: row.get(8),
-        file: file(row, 9),
+        setbacks: row.get(7),
+        circuit: row.get(8),
+        label: row.get(9),
+        file: file(row, 10),
     })
 }
 

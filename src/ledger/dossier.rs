@@ -26,8 +26,21 @@ pub struct Dossier {
     pub release_error: Option<String>,
     /// The id under which the same bytes had come over another interface.
     pub same_as: Option<String>,
+    /// The last requests for it that did not bring it, oldest first.
+    pub tries: Vec<TryRow>,
     /// To whom it was handed.
     pub deliveries: Vec<DeliveryRow>,
+}
+
+/// A request for a document that did not bring it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct TryRow {
+    /// When it left.
+    pub asked_at: String,
+    /// Whether it counts among the document's attempts.
+    pub counted: bool,
+    /// What became of it.
+    pub error: String,
 }
 
 /// A delivery as people look at it.
@@ -73,6 +86,17 @@ impl Ledger {
             .await
             .map_err(|error| self.error(error))?;
             dossier.deliveries = rows.iter().map(delivery).collect();
+            let rows = sqlx::query(
+                "SELECT asked_at, counted, tries.error FROM documents CROSS JOIN tries ON tries.document = documents.id
+                 WHERE feed = $1 AND remote_id = $2 ORDER BY tries.id",
+            )
+            .bind(&dossier.row.feed)
+            .bind(&dossier.row.remote_id)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
+            let one = |row: &SqliteRow| TryRow { asked_at: row.get(0), counted: row.get(1), error: row.get(2) };
+            dossier.tries = rows.iter().map(one).collect();
         }
         Ok(dossiers)
     }
@@ -88,6 +112,7 @@ fn dossier(row: &SqliteRow) -> Dossier {
         remote_modified: row.get(23),
         release_error: row.get(24),
         same_as: row.get(25),
+        tries: Vec::new(),
         deliveries: Vec::new(),
     }
 }

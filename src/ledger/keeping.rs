@@ -8,11 +8,14 @@ use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
 
 /// What [`Ledger::keep`] asks of a document: the same bytes of the same feed, held already, that came over the other kind of
-/// interface: as a file, where this is none, or the reverse. Along `documents_bytes`.
+/// interface: as a file, where this is none, or the reverse. Each is recognised once: a second of the same bytes is another
+/// document. Along `documents_bytes` and `documents_same`.
 pub(super) const TWIN: &str = "SELECT held.remote_id FROM documents AS it CROSS JOIN documents AS held
          ON held.feed = it.feed AND held.sha256 = $2
      WHERE it.id = $1 AND held.id <> it.id AND held.archive_path IS NOT NULL AND it.subject IS NULL
-         AND it.archive_path IS NULL AND (held.remote_path IS NULL) <> (it.remote_path IS NULL) LIMIT 1";
+         AND it.archive_path IS NULL AND (held.remote_path IS NULL) <> (it.remote_path IS NULL)
+         AND NOT EXISTS (SELECT 1 FROM documents AS other WHERE other.feed = held.feed AND other.same_as = held.remote_id)
+     LIMIT 1";
 
 /// A document whose copy is durable: what `stored` says of it.
 #[derive(Clone, Debug)]

@@ -210,11 +210,12 @@ async fn configure(c: &mut SqliteConnection, feeds: &[&str], configured: bool) -
 
 async fn insert(c: &mut SqliteConnection, feeds: &[&FeedIdentity], now: Timestamp) -> Result<(), sqlx::Error> {
     for chunk in feeds.chunks(CHUNK) {
-        let mut insert = QueryBuilder::new("INSERT INTO feeds (feed, account, origin, siren, kind, next_poll_at) ");
+        let mut insert =
+            QueryBuilder::new("INSERT INTO feeds (feed, account, origin, siren, kind, next_poll_at, files) ");
         insert.push_values(chunk, |mut row, identity| {
             let FeedIdentity { feed, origin, siren, .. } = identity;
             row.push_bind(feed.as_str()).push_bind(feed.account_name()).push_bind(origin).push_bind(siren);
-            row.push_bind(feed.kind()).push_bind(stamp(now));
+            row.push_bind(feed.kind()).push_bind(stamp(now)).push_bind(identity.files);
         });
         insert.build().execute(&mut *c).await?;
     }

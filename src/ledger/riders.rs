@@ -55,18 +55,48 @@ pub(super) async fn appoint(c: &mut SqliteConnection, feeds: &[&FeedIdentity]) -
             .execute(&mut *c)
             .await?;
         let Some(leader) = leader.filter(|leader| Some(*leader) != led_by.as_deref()) else { continue };
+        join(c, feed, leader).await?;
         sqlx::query("DELETE FROM documents WHERE feed = $1 AND state = 'skipped' AND error IS NOT NULL")
             .bind(feed)
             .execute(&mut *c)
             .await?;
         sqlx::query(
             "UPDATE documents SET state = 'listed', error = NULL, stem = NULL
-             WHERE feed = $1 AND state = 'skipped' AND error IS NOT NULL",
+             WHERE feed = $1 AND state = 'skipped' AND error IS NOT NULL AND NOT EXISTS (
+                 SELECT 1 FROM documents AS other WHERE other.feed = $2 AND other.remote_id = documents.remote_id)",
         )
         .bind(leader)
+        .bind(feed)
         .execute(&mut *c)
         .await?;
         bring_along(c, leader).await?;
     }
+    // Those that are not configured any more are led by nobody: once they are again, they begin anew.
+    for feed in known.into_iter().filter_map(|(feed, (led_by, _))| led_by.map(|_| feed)) {
+        sqlx::query("UPDATE feeds SET led_by = NULL WHERE feed = $1").bind(feed).execute(&mut *c).await?;
+    }
     Ok(())
+}
+
+/// A feed that was listed by itself is led from now on: what was listed for it was listed for its leader as well (F1).
+async fn join(c: &mut SqliteConnection, feed: &str, leader: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE feeds SET last_listed_at = own.last_listed_at, last_listed_boot_id = own.last_listed_boot_id,
+             last_listed_boot_ms = own.last_listed_boot_ms, next_poll_at = max(feeds.next_poll_at, own.next_poll_at)
+         FROM feeds AS own WHERE feeds.feed = $1 AND own.feed = $2
+             AND own.last_listed_at > coalesce(feeds.last_listed_at, '')",
+    )
+    .bind(leader)
+    .bind(feed)
+    .execute(&mut *c)
+    .await?;
+    sqlx::query(
+        "UPDATE feeds SET first_listed_at = coalesce(feeds.first_listed_at, own.first_listed_at)
+         FROM feeds AS own WHERE feeds.feed = $1 AND own.feed = $2",
+    )
+    .bind(leader)
+    .bind(feed)
+    .execute(c)
+    .await
+    .map(drop)
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use sqlx::Row as _;
 
-use super::documents::claimed;
+use super::documents::{claimed, claimed_by};
 use super::{Claimed, Ledger, LedgerError};
 use crate::clock::stamp;
 use crate::feed::FeedName;
@@ -73,14 +73,13 @@ impl Ledger {
         let run = run.to_owned();
         self.write(move |c| {
             Box::pin(async move {
-                let row = sqlx::query(
+                let row = sqlx::query(claimed_by!(
                     "INSERT INTO documents (feed, remote_id, state, listed_at, requested_at, stem, subject, digest,
                          claimed_by)
                      VALUES ($1, $2, 'fetching', $3, $3, $4, $5, $6, $7)
-                     ON CONFLICT (feed, remote_id) DO NOTHING
-                     RETURNING id, feed, remote_id, stem, attempts, interruptions, quarantine_sha256, circuit, label,
-                         remote_path, remote_etag, remote_size, remote_modified",
-                )
+                     ON CONFLICT (feed, remote_id) DO NOTHING RETURNING",
+                    ""
+                ))
                 .bind(version.feed.as_str())
                 .bind(version.remote_id)
                 .bind(stamp(now))

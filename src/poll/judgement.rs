@@ -86,6 +86,7 @@ mod tests {
             attempts,
             interruptions,
             quarantine_sha256: None,
+            setbacks: 0,
             circuit: None,
             label: None,
             file: None,

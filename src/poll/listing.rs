@@ -4,11 +4,11 @@ use std::collections::{HashSet, VecDeque};
 
 use super::fetch::wait_while;
 use super::{Claim, Feed, Poller};
-use crate::connector::{Connector, ConnectorError, Listing};
+use crate::connector::{Access, Cause, Connector, ConnectorError, Listing};
 use crate::ledger::{ClaimTerms, Due, LedgerError};
 use crate::schedule::{Calendar, Seed};
 
-/// Folders in a row that cannot be listed end a listing: what remains would fare no better.
+/// Requests in a row that meet no answer end a listing: what remains would fare no better.
 const FAILURES: usize = 3;
 
 /// What came of a listing.
@@ -63,16 +63,33 @@ pub(super) async fn list<C: Connector>(
                 }
             }
             Err(error) => {
-                failures += 1;
-                let ends = matches!(error, ConnectorError::Access(_) | ConnectorError::Later { .. });
-                fault.get_or_insert(error);
-                if ends || failures >= FAILURES {
+                failures = if is_no_answer(&error) { failures + 1 } else { 0 };
+                let ends = ends_all(&error) || failures >= FAILURES;
+                if ends || fault.is_none() {
+                    fault = Some(error);
+                }
+                if ends {
                     break;
                 }
             }
         }
     }
     Ok(Listed { listing, cut: fault.map(Cut::Fault) })
+}
+
+/// Whether an error would meet all further requests as well: that of one folder or circuit is its own affair.
+pub(super) fn ends_all(error: &ConnectorError) -> bool {
+    match error {
+        ConnectorError::Access(Access { cause, .. }) => {
+            !matches!(cause, Cause::Unauthorized | Cause::NotThere | Cause::Redirect)
+        }
+        ConnectorError::Later { .. } => true,
+        _ => false,
+    }
+}
+
+fn is_no_answer(error: &ConnectorError) -> bool {
+    matches!(error, ConnectorError::Broken { .. } | ConnectorError::Unavailable { .. })
 }
 
 /// Waits until a further request may leave, and records it; false when the daemon stops, or the feed is ours no more.

@@ -43,6 +43,8 @@ use visit::Place;
 
 /// A platform that asks to be left alone for longer is asked again after this all the same.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// Entries of a listing that are no documents, and are told one by one.
+const SHOWN: usize = 20;
 /// Documents that were left because our own disk failed are taken up again after this.
 const DISK_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -183,12 +185,15 @@ impl Poller {
     /// Lists `feed` and fetches what is not held.
     async fn list<C: Connector>(&self, feed: &Feed, due: &Due, claim: &Claim, way: &C) -> Result<Report, LedgerError> {
         let Listed { listing, cut } = listing::list(self, feed, due, claim, way).await?;
+        // What was there at the first listing is only known from the whole of it.
+        let skips = feed.source.skips_first_listing() && !due.listed_before;
         match cut {
             // Nothing was shown: there is nothing to record.
-            Some(Cut::Fault(error)) if listing.documents.is_empty() => {
+            Some(Cut::Fault(error)) if listing.documents.is_empty() || skips => {
                 let verdict = Verdict::failed(error.to_string(), self.asked_to_wait(&error));
                 self.end(feed, claim, verdict, Seen::default()).await
             }
+            Some(Cut::Stopped) if skips => self.end(feed, claim, Verdict::stopped(), Seen::default()).await,
             cut => self.collect(feed, due, claim, way, Listed { listing, cut }).await,
         }
     }
@@ -226,7 +231,7 @@ impl Poller {
         way: &C,
         Listed { listing, cut }: Listed,
     ) -> Result<Report, LedgerError> {
-        for entry in &listing.refused {
+        for entry in listing.refused.iter().take(SHOWN) {
             tracing::warn!(event = event::LISTING_REFUSED, feed = %feed.name, entry, "the listing of {} holds an entry that is no document", feed.name);
         }
         let terms = ListingTerms {
@@ -237,7 +242,8 @@ impl Poller {
             ..ListingTerms::at(self.clock.now())
         };
         let recorded = self.ledger.record_listing(&feed.name, &listing.documents, terms).await?;
-        let mut verdict = self.documents(feed, claim, way).await?;
+        let closed = matches!(&cut, Some(Cut::Fault(error)) if listing::ends_all(error));
+        let mut verdict = if closed { Verdict::nothing() } else { self.documents(feed, claim, way).await? };
         match &cut {
             Some(Cut::Fault(error)) => verdict.cut_short(Some(error.to_string()), self.asked_to_wait(error)),
             Some(Cut::Stopped) => verdict.cut_short(None, None),
@@ -245,7 +251,8 @@ impl Poller {
         }
         let seen = Seen {
             listed: Some(listing.documents.len()),
-            held: recorded.held,
+            // A file that is held lies there until it is removed.
+            held: if feed.source.keeps_files() { 0 } else { recorded.held },
             refused: listing.refused.len(),
             note: Some(listing.notes.join("; ")).filter(|note| !note.is_empty()),
             next: None,
@@ -253,9 +260,13 @@ impl Poller {
         self.end(feed, claim, verdict, seen).await
     }
 
-    /// Fetches what is open, then tells the platform what is safe.
+    /// Fetches what is open, of the feed and of one that it leads, then tells the platform what is safe.
     async fn documents<C: Connector>(&self, feed: &Feed, claim: &Claim, way: &C) -> Result<Verdict, LedgerError> {
-        let verdict = pass::documents(self, feed, claim, way).await?;
+        let mut verdict = pass::documents(self, feed, claim, way).await?;
+        if let Some(led) = feed.leads.clone().filter(|_| verdict.may_go_on()) {
+            let led = Feed { name: led, ..feed.clone() };
+            verdict.add(pass::documents(self, &led, claim, way).await?);
+        }
         if feed.source.keeps_files() && verdict.may_go_on() {
             for name in [Some(&feed.name), feed.leads.as_ref()].into_iter().flatten() {
                 release::release(self, feed, name, way).await?;
@@ -332,7 +343,7 @@ impl Poller {
     }
 
     async fn end(&self, feed: &Feed, claim: &Claim, verdict: Verdict, seen: Seen) -> Result<Report, LedgerError> {
-        let Verdict { mut summary, remainder, not_before } = verdict;
+        let Verdict { mut summary, remainder, not_before, .. } = verdict;
         summary.listed = seen.listed;
         let now = self.clock.now();
         let end = PollEnd {

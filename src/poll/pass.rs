@@ -13,7 +13,7 @@ use super::tally::{Tally, Verdict};
 use super::{Claim, Feed, Poller, judgement};
 use crate::connector::Connector;
 use crate::intake::IntakeError;
-use crate::ledger::{Claimed, Cursor, LedgerError, Open};
+use crate::ledger::{Claimed, Cursor, LedgerError, Open, OpenTerms};
 
 /// Documents looked up at a time.
 const PAGE: u32 = 500;
@@ -114,8 +114,9 @@ impl Queue {
         if self.page.is_empty() && !self.exhausted {
             let now = poller.clock.now();
             let latest = judgement::latest_try(now, feed.cadence.interval());
-            let (run, cursor) = (&poller.run, self.cursor);
-            let page = poller.ledger.open_documents(&feed.name, run, now, latest, cursor, PAGE).await?;
+            let (run, cursor, files) = (&poller.run, self.cursor, feed.source.keeps_files());
+            let terms = OpenTerms { now, latest, files };
+            let page = poller.ledger.open_documents(&feed.name, run, terms, cursor, PAGE).await?;
             self.exhausted = page.len() < PAGE as usize;
             self.page.extend(page);
         }
@@ -129,16 +130,16 @@ impl Queue {
     }
 }
 
-/// What one download holds while it runs, and gives back when it ends: one of its account's slots, and a connection.
+/// What one download, or removal, holds while it runs, and gives back when it ends: one of its account's slots, and a connection.
 /// A download that hangs keeps its own place, and no other.
-struct Place {
+pub(super) struct Place {
     _slot: OwnedSemaphorePermit,
     _connection: OwnedSemaphorePermit,
 }
 
 /// Waits for a place, in turn with the account's other feeds; the poll's `own` connection serves as well as another.
 /// `None` when the daemon stops first.
-async fn take_place(poller: &Poller, feed: &Feed, own: Arc<Semaphore>) -> Option<Place> {
+pub(super) async fn take_place(poller: &Poller, feed: &Feed, own: Arc<Semaphore>) -> Option<Place> {
     let mut stopping = poller.stopping.clone();
     let place = async {
         let slot = Arc::clone(&feed.lane.slots).acquire_owned().await.ok()?;

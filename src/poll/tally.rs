@@ -12,26 +12,58 @@ use crate::log::event;
 
 /// Answers in a row that say nothing about their documents end the poll.
 const SILENT: usize = 3;
+/// A file that differs from what was listed is taken for one that is being written, so many times.
+const PATIENT: i64 = 2;
 const STOPPED: &str = "the daemon was stopped";
 
 impl Verdict {
     /// There was nothing to do.
     pub(super) fn nothing() -> Self {
         let summary = Summary { outcome: Outcome::Ok, listed: None, fetched: 0, failed: 0, error: None };
-        Self { summary, remainder: Remainder::None, not_before: None }
+        Self { summary, remainder: Remainder::None, not_before: None, ended: false }
     }
 
     /// It failed before any document was tried.
     pub(super) fn failed(error: String, not_before: Option<Timestamp>) -> Self {
         let summary = Summary { outcome: Outcome::Failed, listed: None, fetched: 0, failed: 0, error: Some(error) };
-        Self { summary, remainder: Remainder::None, not_before }
+        Self { summary, remainder: Remainder::None, not_before, ended: true }
+    }
+
+    /// The daemon stopped before any document was tried.
+    pub(super) fn stopped() -> Self {
+        let error = Some(STOPPED.to_owned());
+        let summary = Summary { outcome: Outcome::Interrupted, listed: None, fetched: 0, failed: 0, error };
+        Self { summary, remainder: Remainder::None, not_before: None, ended: true }
+    }
+
+    /// What came of further documents of the same pass.
+    pub(super) fn add(&mut self, other: Self) {
+        let Summary { outcome, fetched, failed, error, .. } = other.summary;
+        let weight = |outcome| match outcome {
+            Outcome::Ok => 0,
+            Outcome::Partial => 1,
+            Outcome::Failed => 2,
+            Outcome::Interrupted => 3,
+        };
+        // What went wrong with a document, where others came: the pass as a whole did not fail.
+        let came = self.summary.fetched + fetched > 0;
+        let worst = if weight(outcome) > weight(self.summary.outcome) { outcome } else { self.summary.outcome };
+        self.ended |= other.ended;
+        self.summary.outcome = if worst == Outcome::Failed && came && !self.ended { Outcome::Partial } else { worst };
+        self.summary.fetched += fetched;
+        self.summary.failed += failed;
+        self.summary.error = self.summary.error.take().or(error);
+        self.not_before = self.not_before.max(other.not_before);
+        if other.remainder != Remainder::None {
+            self.remainder = other.remainder;
+        }
     }
 }
 
 impl Verdict {
     /// Whether further requests may be made: neither the platform nor the disk, nor a stop, has ended the pass.
     pub(super) fn may_go_on(&self) -> bool {
-        matches!(self.summary.outcome, Outcome::Ok | Outcome::Partial)
+        !self.ended
     }
 
     /// Its listing had shown a part only: for `error`, or because the daemon stops.
@@ -50,6 +82,8 @@ pub(super) struct Verdict {
     pub(super) remainder: Remainder,
     /// The platform asked not to be called before.
     pub(super) not_before: Option<Timestamp>,
+    /// It ended before all documents were tried.
+    pub(super) ended: bool,
 }
 
 #[derive(Debug, Default)]
@@ -178,6 +212,11 @@ impl<'a> Tally<'a> {
                 }
                 Ok(())
             }
+            // What goes on differing is not being written: that is told, and ends like any other failure.
+            ConnectorError::Changed { .. } if document.setbacks >= PATIENT => {
+                self.answered().await?;
+                self.counted(document, text, false).await
+            }
             ConnectorError::Changed { detail } => {
                 self.answered().await?;
                 tracing::debug!(event = event::DOCUMENT_WAITING, feed = %document.feed, remote_id = document.remote_id,
@@ -265,7 +304,8 @@ impl<'a> Tally<'a> {
             None if failed > 0 => (Outcome::Partial, fault, Remainder::None, None),
             None => (Outcome::Ok, None, Remainder::None, None),
         };
-        Ok(Verdict { summary: Summary { outcome, listed: None, fetched, failed, error }, remainder, not_before })
+        let summary = Summary { outcome, listed: None, fetched, failed, error };
+        Ok(Verdict { summary, remainder, not_before, ended })
     }
 }
 

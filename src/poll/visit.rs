@@ -65,7 +65,8 @@ async fn answered(
     let answer = SubjectAnswer { status: Some(status), validators, ..SubjectAnswer::default() };
     poller.ledger.answer_subject(&feed.name, feed.name.kind(), answer, poller.clock.now()).await?;
     let summary = Summary { outcome: Outcome::Ok, listed: None, fetched, failed: 0, error: None };
-    Ok((Verdict { summary, remainder: Remainder::None, not_before: None }, Seen { listed: Some(1), ..Seen::default() }))
+    let verdict = Verdict { summary, ..Verdict::nothing() };
+    Ok((verdict, Seen { listed: Some(1), ..Seen::default() }))
 }
 
 fn failed(why: String, remainder: Remainder) -> (Verdict, Seen) {

@@ -41,6 +41,12 @@ pub struct Dialect {
     pub lower: bool,
     /// Entity tags.
     pub etags: Etags,
+    /// No dates, anywhere.
+    pub undated: bool,
+    /// Answers to HEAD tell nothing of the file but its length.
+    pub mute: bool,
+    /// The tag of an answer to GET is never the one that was listed.
+    pub restless: bool,
 }
 
 /// A file of an account.
@@ -125,12 +131,21 @@ pub(super) fn respond(tree: &Tree, place: &Place, request: &Request, dialect: Di
         (_, None) if tree.is_folder(&place.path) => Answer::web_server(405, "Not Allowed", "Not Allowed"),
         (_, None) => missing(),
         ("GET" | "HEAD", Some(file)) => {
-            let answer = Answer::new(200, "application/octet-stream", file.bytes.clone());
-            let answer = answer.with_header("Last-Modified", date(file.modified));
+            let mut answer = Answer::new(200, "application/octet-stream", file.bytes.clone());
+            if request.method == "HEAD" && dialect.mute {
+                return answer;
+            }
+            if !dialect.undated {
+                answer = answer.with_header("Last-Modified", date(file.modified));
+            }
             match tag(file, dialect.etags, false) {
+                Some(tag) if dialect.restless => answer.with_header("ETag", tag.replacen('"', "\"other-", 1)),
                 Some(tag) => answer.with_header("ETag", tag),
                 None => answer,
             }
+        }
+        ("DELETE", Some(file)) if request.header("if-unmodified-since").is_some_and(|it| it != date(file.modified)) => {
+            Answer::web_server(412, "Precondition Failed", "Precondition Failed")
         }
         ("DELETE", Some(file)) => match request.header("if-match") {
             // A weak tag never matches.
@@ -192,8 +207,8 @@ fn multistatus(tree: &Tree, place: &Place, dialect: Dialect) -> Answer {
         let mut properties = vec![
             ("resourcetype", String::new()),
             ("getcontentlength", file.told.unwrap_or(file.bytes.len()).to_string()),
-            ("getlastmodified", date(file.modified)),
         ];
+        properties.extend((!dialect.undated).then(|| ("getlastmodified", date(file.modified))));
         properties.extend(tag(file, dialect.etags, true).map(|tag| ("getetag", tag.replace('"', "&quot;"))));
         entry(path, properties);
     }

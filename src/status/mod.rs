@@ -96,8 +96,12 @@ pub struct FeedStatus {
     pub lost: i64,
     /// Documents someone else collected.
     pub gone: i64,
-    /// Documents left alone by `first_poll = "skip"`.
+    /// Documents left alone: by `first_poll = "skip"`, or because their kind is not collected.
     pub skipped: i64,
+    /// Of these, files that turned out to be of a kind that is not collected: they stay on the platform until it purges them.
+    pub passed_over: i64,
+    /// Documents listed over another kind of interface: they wait until the account uses that again.
+    pub other_interface: i64,
     /// Deliveries that wait.
     pub waiting_deliveries: i64,
     /// Of these, those that failed at least once.
@@ -118,7 +122,7 @@ pub struct FeedStatus {
     pub failed_releases: i64,
     /// Why one of these could not.
     pub release_error: Option<String>,
-    /// When the platform begins to purge what was not collected: said of a feed that has failed for ten days.
+    /// When the platform begins to purge what was not collected: said of a feed whose folders were not emptied for ten days.
     #[serde(serialize_with = "perhaps_in_milliseconds")]
     pub purged_from: Option<Timestamp>,
     /// What went wrong in the last poll.
@@ -193,6 +197,8 @@ pub async fn overview(
     }
     let backlog = ledger.delivery_backlog().await?;
     let (unreleased, recognised) = (ledger.unreleased().await?, ledger.recognised().await?);
+    let (passed_over, elsewhere) = (ledger.passed_over().await?, ledger.other_interface().await?);
+    let oldest = ledger.oldest_files().await?;
     let mut feeds: Vec<FeedStatus> = Vec::new();
     let mut shown = std::collections::BTreeSet::new();
     for row in ledger.feeds().await?.into_iter().filter(|row| wanted(&row.feed)) {
@@ -201,8 +207,12 @@ pub async fn overview(
         let facts = Facts {
             counts,
             waiting: backlog.get(row.feed.as_str()).copied().unwrap_or_default(),
-            remaining: unreleased.get(row.feed.as_str()).cloned().unwrap_or_default(),
+            // What lies in folders that the account no longer uses is removed by nobody but the platform.
+            remaining: unreleased.get(row.feed.as_str()).filter(|_| row.keeps_files).cloned().unwrap_or_default(),
             recognised: recognised.get(row.feed.as_str()).copied().unwrap_or_default(),
+            passed_over: passed_over.get(row.feed.as_str()).copied().unwrap_or_default(),
+            other_interface: elsewhere.get(row.feed.as_str()).copied().unwrap_or_default(),
+            oldest_file: oldest.get(row.feed.as_str()).copied(),
         };
         shown.insert(row.feed.account_name().to_owned());
         feeds.push(feed(&row, facts, interval(&row.feed), now));
@@ -244,10 +254,13 @@ struct Facts<'a> {
     waiting: crate::ledger::Backlog,
     remaining: crate::ledger::Remaining,
     recognised: i64,
+    passed_over: i64,
+    other_interface: i64,
+    oldest_file: Option<Timestamp>,
 }
 
 fn feed(row: &FeedRow, facts: Facts<'_>, interval: Duration, now: Timestamp) -> FeedStatus {
-    let Facts { counts, waiting, remaining, recognised } = facts;
+    let Facts { counts, waiting, remaining, recognised, passed_over, other_interface, oldest_file } = facts;
     let count = |state: DocumentState| counts.get(state.as_str()).copied().unwrap_or(0);
     let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::MAX);
     let overdue = row.next_poll_at.is_some_and(|next| now.duration_since(next) > interval);
@@ -284,6 +297,8 @@ fn feed(row: &FeedRow, facts: Facts<'_>, interval: Duration, now: Timestamp) -> 
         lost,
         gone: count(DocumentState::Gone),
         skipped: count(DocumentState::Skipped),
+        passed_over,
+        other_interface,
         waiting_deliveries: waiting.pending + waiting.failed,
         failed_deliveries: waiting.failed,
         still_listed: row.still_listed,
@@ -294,7 +309,7 @@ fn feed(row: &FeedRow, facts: Facts<'_>, interval: Duration, now: Timestamp) -> 
         unreleased: remaining.count,
         failed_releases: remaining.failed,
         release_error: remaining.error,
-        purged_from: purge::begins(row, now),
+        purged_from: purge::begins(row, oldest_file, now),
         error: row.last_error.clone(),
     }
 }

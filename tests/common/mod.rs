@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of a test fails it by a panic")]
 
 pub mod by_hand;
+pub mod shares;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

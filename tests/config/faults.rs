@@ -133,6 +133,19 @@ fn one_siren_and_kind_belongs_to_one_account() {
 
     let shared = format!("{ACCOUNT}feeds = [\"chorus\"]\n{other}feeds = [\"acquittements\", \"pes-retour\"]\n");
     assert_eq!(Setup::new(&shared).settings().fast.unwrap().accounts.len(), 2);
+
+    // Over WebDAV both lie in the same folders, which may not be listed twice.
+    let (webdav, first) = ("connector = \"webdav\"\nfeeds", "[\"acquittements\"]");
+    let folders = format!("{ACCOUNT}{webdav} = {first}\n{other}{webdav} = [\"signes\"]\n");
+    Setup::new(&folders).tells(Weight::Error, &["the folders of its circuits", "in the feeds of one account"]);
+}
+
+#[test]
+fn keys_that_mean_nothing_to_the_interface_are_noted() {
+    Setup::new(&format!("{ACCOUNT}circuits = [\"PES\"]\n"))
+        .tells(Weight::Note, &["circuits", "REST knows no circuits"]);
+    let soap = format!("{ACCOUNT}connector = \"soap\"\nrelease = \"delivered\"\n");
+    Setup::new(&soap).tells(Weight::Note, &["release", "only over WebDAV"]);
 }
 
 #[test]

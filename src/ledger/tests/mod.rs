@@ -59,7 +59,11 @@ impl Desk {
     }
 
     async fn open(&self, now: Timestamp, latest: Timestamp) -> Vec<String> {
-        let open = self.ledger.open_documents(&feed(), "run", now, latest, (-1, -1), 10).await.unwrap();
+        let open = self
+            .ledger
+            .open_documents(&feed(), "run", OpenTerms { now, latest, files: false }, (-1, -1), 10)
+            .await
+            .unwrap();
         open.into_iter().map(|document| document.remote_id).collect()
     }
 

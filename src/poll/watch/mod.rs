@@ -287,7 +287,7 @@ impl Round<'_> {
             self.poller.ledger.unbar(self.feed.name.as_str()).await?;
         }
         let summary = Summary { outcome, listed: None, fetched, failed, error };
-        let verdict = Verdict { summary, remainder: Remainder::None, not_before };
+        let verdict = Verdict { summary, remainder: Remainder::None, not_before, ended: false };
         let listed = (outcome != Outcome::Failed).then_some(asked);
         Ok((verdict, Seen { listed, next: Some(next), ..Seen::default() }))
     }

@@ -53,9 +53,9 @@ impl Webdav {
         format!("{}{}", self.out, file.path)
     }
 
-    /// What lies in the folder `path`; `None` where there is no such folder.
+    /// What lies in the folder `path`, whose names are encoded; `None` where there is no such folder.
     async fn folder(&self, path: &[String]) -> Result<Option<Vec<Resource>>, ConnectorError> {
-        let mut url = format!("{}{}", self.out, href::encode(path));
+        let mut url = format!("{}{}", self.out, path.join("/"));
         if !path.is_empty() {
             url.push('/');
         }
@@ -75,19 +75,35 @@ impl Webdav {
         multistatus::parse(&bytes).map(Some).map_err(not_a_listing)
     }
 
-    /// The entries of a folder, by name; what cannot be taken is noted as refused.
-    fn entries(&self, path: &[String], found: Vec<Resource>, listing: &mut Listing) -> Vec<(href::Child, Resource)> {
-        let base = format!("{}{}", href::path_of(&self.out), href::encode(path));
+    /// The entries of a folder, by name; what cannot be taken is noted as refused. An answer that speaks of other places only
+    /// is none about this folder.
+    fn entries(
+        &self,
+        path: &[String],
+        found: Vec<Resource>,
+        listing: &mut Listing,
+    ) -> Result<Vec<(href::Child, Resource)>, ConnectorError> {
+        let base = format!("{}{}", href::path_of(&self.out), path.join("/"));
         let there = |resource: &Resource| resource.status.is_none_or(|status| (200..300).contains(&status));
-        let mut entries = Vec::with_capacity(found.len());
+        let (mut entries, mut refused, mut itself) = (Vec::with_capacity(found.len()), Vec::new(), false);
         for resource in found.into_iter().filter(there) {
             match href::child(&base, &resource.href) {
                 Ok(Some(child)) => entries.push((child, resource)),
-                Ok(None) => {}
-                Err(why) => listing.refused.push(why),
+                Ok(None) => itself = true,
+                Err(why) => refused.push(why),
             }
         }
-        entries
+        match refused.first() {
+            Some(why) if entries.is_empty() && !itself => {
+                let detail =
+                    format!("it speaks of other places than {base}: {why}; is a proxy on the way changing addresses?");
+                Err(ConnectorError::NotAListing { detail })
+            }
+            _ => {
+                listing.refused.extend(refused);
+                Ok(entries)
+            }
+        }
     }
 
     /// Whether a folder of `out/` holds a circuit that is collected, or one that is not; `None` for those of other feeds.
@@ -98,17 +114,36 @@ impl Webdav {
         Some(self.circuits.is_empty() || self.circuits.iter().any(|circuit| circuit == name))
     }
 
+    /// Whether the circuit `name`, which is not collected, holds anything. That it cannot be looked into concerns nobody.
+    async fn look_into(&self, name: &str) -> Result<Option<String>, ConnectorError> {
+        let (path, shown) = ([name.to_owned()], href::decode(name));
+        let found = self.folder(&path).await;
+        match found.and_then(|found| self.entries(&path, found.unwrap_or_default(), &mut Listing::default())) {
+            Ok(entries) if entries.is_empty() => Ok(None),
+            Ok(entries) => {
+                let count = entries.len();
+                Ok(Some(format!("out/{shown} holds {count} entries, and is not among `circuits`: left alone")))
+            }
+            Err(error @ ConnectorError::Later { .. }) => Err(error),
+            Err(error) => {
+                Ok(Some(format!("out/{shown}, which is not among `circuits`, cannot be looked into: {}", error.kind())))
+            }
+        }
+    }
+
     /// `out/`: its folders are the circuits.
     fn circuits(&self, entries: Vec<(href::Child, Resource)>, listing: &mut Listing) {
-        let mut loose = 0_usize;
+        let (mut loose, mut strange) = (0_usize, Vec::new());
         for (child, resource) in &entries {
             match (resource.collection, self.is_wanted(&child.name)) {
-                (true, Some(true)) => listing.further.push(Page(vec![child.name.clone()])),
-                (true, Some(false)) => listing.further.push(Page(vec![STRANGE.to_owned(), child.name.clone()])),
+                (true, Some(true)) => listing.further.push(Page(vec![child.encoded.clone()])),
+                (true, Some(false)) => strange.push(Page(vec![STRANGE.to_owned(), child.encoded.clone()])),
                 (true, None) => {}
                 (false, _) => loose += usize::from(resource.length != Some(0)),
             }
         }
+        // Last, for nothing is collected there.
+        listing.further.extend(strange);
         if loose > 0 {
             listing.notes.push(format!("out/ holds {loose} files outside of any circuit: left alone"));
         }
@@ -122,14 +157,15 @@ impl Webdav {
     /// A folder of files: a circuit, a label, or that of a feed.
     fn files(&self, path: &[String], entries: Vec<(href::Child, Resource)>, listing: &mut Listing) {
         let is_circuit = matches!(self.kind, Kind::Acquittements | Kind::Signes);
-        let circuit = path.first().filter(|_| is_circuit);
-        let label = path.get(1);
+        let folders: Vec<String> = path.iter().map(|name| href::decode(name)).collect();
+        let circuit = folders.first().filter(|_| is_circuit);
+        let label = folders.get(1);
         for (child, resource) in entries {
             if resource.collection {
                 // A label has no folders of its own.
                 match path.len() {
-                    1 => listing.further.push(Page(vec![path[0].clone(), child.name])),
-                    _ => listing.notes.push(format!("out/{}/{} is not looked into", path.join("/"), child.name)),
+                    1 => listing.further.push(Page(vec![path[0].clone(), child.encoded])),
+                    _ => listing.notes.push(format!("out/{}/{} is not looked into", folders.join("/"), child.name)),
                 }
                 continue;
             }
@@ -137,9 +173,9 @@ impl Webdav {
             if resource.length == Some(0) {
                 continue;
             }
-            let names: Vec<&str> = path.iter().map(String::as_str).chain([child.name.as_str()]).collect();
+            let names: Vec<&str> = folders.iter().map(String::as_str).chain([child.name.as_str()]).collect();
             let file = RemoteFile {
-                path: format!("{}/{}", href::encode(path), child.encoded),
+                path: format!("{}/{}", path.join("/"), child.encoded),
                 etag: resource.etag.as_ref().map(Etag::header),
                 size: resource.length,
                 modified: resource.modified,
@@ -181,25 +217,20 @@ impl Connector for Webdav {
     async fn list(&self, Page(path): &Page) -> Result<Listing, ConnectorError> {
         let mut listing = Listing::default();
         if let [STRANGE, name] = path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            let path = [name.to_owned()];
-            let found = self.folder(&path).await?.unwrap_or_default();
-            let entries = self.entries(&path, found, &mut Listing::default());
-            if !entries.is_empty() {
-                let count = entries.len();
-                listing
-                    .notes
-                    .push(format!("out/{name} holds {count} entries, and is not among `circuits`: left alone"));
-            }
+            listing.notes.extend(self.look_into(name).await?);
             return Ok(listing);
         }
         let Some(found) = self.folder(path).await? else {
             // Empty folders vanish, and come back; the one that holds them all does not.
-            return match path.is_empty() {
-                true => Err(Access::new(Cause::NotThere, "there is no out/ for this SIREN".to_owned()).into()),
-                false => Ok(listing),
-            };
+            if path.is_empty() {
+                return Err(Access::new(Cause::NotThere, "there is no out/ for this SIREN".to_owned()).into());
+            }
+            if self.first_pages().contains(&Page(path.clone())) {
+                listing.notes.push(format!("there is no folder out/{}", href::decode(&path.join("/"))));
+            }
+            return Ok(listing);
         };
-        let entries = self.entries(path, found, &mut listing);
+        let entries = self.entries(path, found, &mut listing)?;
         if path.is_empty() {
             self.circuits(entries, &mut listing);
         } else {
@@ -238,7 +269,7 @@ impl Connector for Webdav {
     async fn release(&self, document: &RemoteDocument) -> Result<Released, ConnectorError> {
         let Some(file) = &document.file else { return Ok(Released::Gone) };
         let url = self.url(file);
-        let mut strong = strong(file.etag.as_deref());
+        let (mut strong, mut date) = (strong(file.etag.as_deref()), None);
         if strong.is_none() {
             // Nothing that the server would compare itself: compared by us, just before.
             let head = self.client.request(Method::HEAD, &url, &[], Vec::new());
@@ -248,12 +279,23 @@ impl Connector for Webdav {
                 200..300 => {}
                 _ => return Err(refusal::of_status(answer, Asked::Document).await),
             }
-            if difference(file, &answer, answer.named_length()).is_some() {
-                return Ok(Released::Replaced);
+            match is_still(file, &answer) {
+                Some(true) => {}
+                Some(false) => return Ok(Released::Replaced),
+                None => {
+                    let detail = "the server does not tell whether the file is still the one that was collected: remove it \
+                                  there by hand";
+                    return Err(ConnectorError::Answered { detail: detail.to_owned() });
+                }
             }
             strong = self::strong(answer.header("etag"));
+            date = answer.header("last-modified").map(str::to_owned);
         }
-        let condition: Vec<(&'static str, &str)> = strong.iter().map(|tag| ("if-match", tag.as_str())).collect();
+        let condition: Vec<(&'static str, &str)> = match (&strong, &date) {
+            (Some(tag), _) => vec![("if-match", tag.as_str())],
+            (None, Some(date)) => vec![("if-unmodified-since", date.as_str())],
+            (None, None) => Vec::new(),
+        };
         let answer = reattempt::until_connected(|| self.client.request(Method::DELETE, &url, &condition, Vec::new()));
         let answer = answer.await?;
         match answer.status {
@@ -262,6 +304,26 @@ impl Connector for Webdav {
             _ => Err(refusal::of_status(answer, Asked::Document).await),
         }
     }
+}
+
+/// Whether a file is the one listed, as far as an answer without its bytes proves: all that the listing told must be confirmed,
+/// and its tag or date be part of it. `None` where that cannot be told: then nothing may be removed.
+fn is_still(listed: &RemoteFile, answer: &Answer) -> Option<bool> {
+    let tag = |text: &str| Etag::parse(text).map(|etag| etag.tag);
+    let (mut known, mut same) = (false, true);
+    if let (Some(then), Some(now)) = (listed.etag.as_deref().and_then(tag), answer.header("etag").and_then(tag)) {
+        known = true;
+        same &= then == now;
+    }
+    if let (Some(then), Some(now)) = (listed.modified, answer.last_modified()) {
+        known = true;
+        same &= then.as_second() == now.as_second();
+    }
+    if let (Some(then), Some(now)) = (listed.size, answer.named_length()) {
+        same &= then == now;
+    }
+    // Another length is another file, whatever else is told.
+    if same { known.then_some(true) } else { Some(false) }
 }
 
 /// An entity tag that a server may be held to: a weak one never matches (RFC 9110, §13.1.1).
