@@ -72,8 +72,7 @@ async fn versions_and_subjects_are_found_without_walking_all_there_are() {
         (subjects::DUE, "subjects_next (feed=? AND next_at<?)"),
     ] {
         let plan = desk.plan(query).await;
-        let walks = plan.contains("SCAN documents") && !plan.contains("SCAN documents USING INDEX documents_release");
-        assert!(plan.contains(index) && !walks, "{query}: {plan}");
+        assert!(plan.contains(index) && !plan.contains("SCAN documents"), "{plan}");
     }
 }
 
@@ -91,6 +90,7 @@ async fn files_to_be_removed_and_the_same_bytes_are_found_without_walking_all_th
         (keeping::TWIN, "documents_bytes (feed=? AND sha256=?)"),
     ] {
         let plan = desk.plan(query).await;
-        assert!(plan.contains(index) && !plan.contains("SCAN documents"), "{plan}");
+        let walks = plan.contains("SCAN documents") && !plan.contains("SCAN documents USING INDEX documents_release");
+        assert!(plan.contains(index) && !walks, "{query}: {plan}");
     }
 }
