@@ -32,7 +32,7 @@ pub(super) const OTHER_INTERFACE: &str = "SELECT documents.feed, count(*)
 pub(super) const PASSED_OVER: &str = "SELECT documents.feed, count(*)
      FROM feeds CROSS JOIN documents ON documents.feed = feeds.feed
      WHERE files = 1 AND state = 'skipped' AND error IS NOT NULL GROUP BY documents.feed";
-/// What [`Ledger::oldest_files`] asks, along `documents_state`.
+/// What [`Ledger::oldest_files`] asks, along `documents_place`.
 pub(super) const OLDEST_FILES: &str = "SELECT documents.feed, min(listed_at)
      FROM feeds CROSS JOIN documents ON documents.feed = feeds.feed
      WHERE files = 1 AND remote_path IS NOT NULL AND state IN ('listed', 'fetching', 'failed') GROUP BY documents.feed";

@@ -84,7 +84,7 @@ async fn files_to_be_removed_and_the_same_bytes_are_found_without_walking_all_th
         (files::UNRELEASED, "SCAN documents USING INDEX documents_release"),
         (files::OTHER_INTERFACE, "documents_state (feed=? AND state=?)"),
         (files::PASSED_OVER, "documents_state (feed=? AND state=?)"),
-        (files::OLDEST_FILES, "documents_state (feed=? AND state=?)"),
+        (files::OLDEST_FILES, "documents_place (feed=?"),
         (dossier::WANTED, "(feed=? AND remote_id=?)"),
         (dossier::WANTED, "documents_name (name=?)"),
         (keeping::TWIN, "documents_bytes (feed=? AND sha256=?)"),
