@@ -79,6 +79,17 @@ async fn documents_are_found_by_what_they_say() {
 }
 
 #[tokio::test]
+async fn what_is_accepted_was_not_refused_for_its_remarks() {
+    let town = Town::with_interval("1ms").await;
+    let text = "<n:PES_ACQUIT xmlns:n='x'><ACQUIT><ElementACQUIT><EtatAck V='1'/><Erreur><NumAnoAck V='9'/>\
+                <LibelleAnoAck V='Tiers inconnu'/></Erreur></ElementACQUIT></ACQUIT></n:PES_ACQUIT>";
+    town.platform.put(SIREN, Kind::Acquittements, 1, text.as_bytes().to_vec());
+    town.poll().await;
+    let said = town.say(&["show", "1"]).await;
+    assert!(said.out.contains("remark:        9 Tiers inconnu") && !said.out.contains("refused"), "{said:?}");
+}
+
+#[tokio::test]
 async fn names_cannot_become_formulas_or_break_a_table() {
     let town = Town::with_interval("1ms").await;
     let bytes = samples::acquittement(1, "=1+\"2\",x", Verdict::Accepted, 3000);

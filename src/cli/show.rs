@@ -110,12 +110,15 @@ fn errors(out: &mut impl Write, dossier: &Dossier) -> std::io::Result<()> {
     let summary = dossier.row.summary.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
     let Some(summary) = summary else { return Ok(()) };
     let list = |name: &str| summary.get(name).and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+    // What is accepted may carry errors all the same.
+    let accepted = summary.get("accepted").and_then(serde_json::Value::as_bool) == Some(true);
+    let heading = if accepted { "remark:" } else { "refused for:" };
     for error in list("errors") {
         let text = |name: &str| error.get(name).and_then(serde_json::Value::as_str).unwrap_or("-").to_owned();
         let place = |name: &str| Some(format!("{name} {}", error.get("place")?.get(name)?.as_str()?));
         let places: Vec<String> = ["bordereau", "piece", "ligne"].into_iter().filter_map(place).collect();
         let places = if places.is_empty() { String::new() } else { format!(" ({})", places.join(", ")) };
-        writeln!(out, "{:<15}{} {}{places}", "refused for:", text("code"), text("label"))?;
+        writeln!(out, "{:<15}{} {}{places}", heading, text("code"), text("label"))?;
     }
     for invoice in list("invoices") {
         let text = |name: &str| invoice.get(name).and_then(serde_json::Value::as_str).unwrap_or("-").to_owned();

@@ -21,6 +21,8 @@ use crate::log::event;
 const BATCH: usize = 32;
 /// Sealed documents that may wait; then downloads wait too.
 const QUEUE: usize = 64;
+/// Labels of a refusal that the log shows.
+const LABELS: usize = 20;
 /// Pause before a failed commit is tried again, doubling.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -268,13 +270,36 @@ fn announce(kept: &Kept, rejected: Option<&[String]>, twin: Option<&str>) {
     }
     tracing::info!(event = event::DOCUMENT_STORED, feed = %feed, remote_id, size, sha256, "stored {remote_id} of {feed}");
     if let Some(labels) = rejected {
-        let labels = if labels.is_empty() { "without saying why".to_owned() } else { labels.join("; ") };
+        let labels = joined(labels);
         tracing::warn!(event = event::DOCUMENT_REJECTED, feed = %feed, remote_id, nom_fic = kept.name, labels,
             "Hélios refuses {name} ({remote_id} of {feed}): {labels}");
+    }
+}
+
+/// The labels of a refusal as the log has them: there may be thousands.
+fn joined(labels: &[String]) -> String {
+    match labels.split_at_checked(LABELS) {
+        None if labels.is_empty() => "without saying why".to_owned(),
+        Some((first, rest)) if !rest.is_empty() => format!("{}; … and {} more", first.join("; "), rest.len()),
+        _ => labels.join("; "),
     }
 }
 
 fn answer(reply: Reply, outcome: Result<(), IntakeError>) {
     // Nobody waits any more when the poll was cut short; what was done stands.
     let _ = reply.send(outcome);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_shows_some_labels_of_a_refusal_and_how_many_there_are() {
+        let labels: Vec<String> = (1..=25).map(|number| number.to_string()).collect();
+        assert_eq!(joined(&[]), "without saying why");
+        assert_eq!(joined(&labels[..2]), "1; 2");
+        assert!(joined(&labels[..20]).ends_with("; 19; 20"));
+        assert!(joined(&labels).ends_with("; 19; 20; … and 5 more"));
+    }
 }

@@ -55,14 +55,14 @@ pub fn summarise<R: Read + Seek>(mut reader: R) -> io::Result<Option<Summary>> {
     reader.seek(SeekFrom::Start(charset.bom_bytes()))?;
     let mut elements = Elements::new(reader, &charset);
     let Some(Element::Opened { name, .. }) = elements.next()? else { return Ok(None) };
-    match name.as_str() {
-        "PES_ACQUIT" | "PES_Acquit" => pes::acquittement(&mut elements, true).map(Some),
+    // Both cases are seen, even of one name.
+    match name.to_ascii_lowercase().as_str() {
+        "pes_acquit" => pes::acquittement(&mut elements, true).map(Some),
         // The older form has a root of its own for what was not taken.
-        "PES_NonAcquit" => pes::acquittement(&mut elements, false).map(Some),
-        "PES_Retour" => pes::retour(&mut elements).map(Some),
-        "CPPFacturePivot" | "CPPFactures" | "CPPFacturePivotUnitaire" => {
-            chorus::flow(&mut elements, name == "CPPFacturePivotUnitaire").map(Some)
-        }
+        "pes_nonacquit" => pes::acquittement(&mut elements, false).map(Some),
+        "pes_retour" => pes::retour(&mut elements).map(Some),
+        "cppfacturepivot" | "cppfactures" => chorus::flow(&mut elements, false).map(Some),
+        "cppfacturepivotunitaire" => chorus::flow(&mut elements, true).map(Some),
         _ => Ok(None),
     }
 }

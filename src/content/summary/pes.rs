@@ -45,35 +45,53 @@ impl Fault {
     }
 }
 
+/// An element that errors stand in, and what it says of their place.
+#[derive(Default)]
+struct Level {
+    /// The first error in it.
+    first: usize,
+    piece: Option<String>,
+    ligne: Option<String>,
+}
+
 /// The errors read so far, and how many there are.
 #[derive(Default)]
 struct Faults {
     kept: Vec<Fault>,
     count: usize,
-    /// The first error of the present element, piece and line.
-    element: usize,
-    piece: usize,
-    line: usize,
+    /// The present element, piece and line.
+    element: Level,
+    piece: Level,
+    line: Level,
     bordereau: Option<String>,
     unique: Option<String>,
-    number: [Option<String>; 2],
 }
 
 /// Reads an acknowledgement, whose root has been read; one of the older form that refuses says so by its root.
 pub(super) fn acquittement<R: Read>(elements: &mut Elements<R>, mut accepted: bool) -> io::Result<Summary> {
     let (mut head, mut faults, mut path) = (Head::default(), Faults::default(), Vec::<String>::new());
+    // An element that does not say that it is accepted is not.
+    let mut stated = false;
     while let Some(element) = elements.next()? {
         match element {
             Element::Opened { name, value } => {
                 path.push(name);
                 faults.opened(&path);
                 faults.take(&path, value.as_ref());
-                if path.last().is_some_and(|name| name == "EtatAck") {
-                    accepted &= value.as_deref().map(str::trim) == Some("1");
+                match path.last().map(String::as_str) {
+                    Some("ElementACQUIT") => stated = false,
+                    Some("EtatAck") => {
+                        stated = true;
+                        accepted &= value.as_deref().map(str::trim) == Some("1");
+                    }
+                    _ => {}
                 }
                 head.take(&path, value);
             }
             Element::Closed { .. } => {
+                if path.last().is_some_and(|name| name == "ElementACQUIT") {
+                    accepted &= stated;
+                }
                 faults.closed(&path);
                 path.pop();
             }
@@ -96,18 +114,13 @@ pub(super) fn acquittement<R: Read>(elements: &mut Elements<R>, mut accepted: bo
 
 impl Faults {
     fn opened(&mut self, path: &[String]) {
-        let next = self.kept.len();
+        let level = || Level { first: self.kept.len(), ..Level::default() };
         match path.last().map(String::as_str) {
             Some("ElementACQUIT") => {
-                (self.element, self.bordereau, self.unique) = (next, None, None);
-                self.number = [None, None];
-                (self.piece, self.line) = (next, next);
+                (self.element, self.bordereau, self.unique) = (level(), None, None);
             }
-            Some("DetailPiece") => {
-                (self.piece, self.number[0]) = (next, None);
-                self.line = next;
-            }
-            Some("DetailLigne") => (self.line, self.number[1]) = (next, None),
+            Some("DetailPiece") => self.piece = level(),
+            Some("DetailLigne") => self.line = level(),
             Some("Erreur") => {
                 self.count += 1;
                 if self.count <= MOST {
@@ -128,10 +141,11 @@ impl Faults {
             ("ElementACQUIT", "NumBord") => self.bordereau = Some(value.clone()),
             ("ElementACQUIT", "IdUnique") => self.unique = Some(value.clone()),
             // In some, piece and line stand beside the error.
-            ("ElementACQUIT" | "DetailPiece", "NumPiece" | "NumPce") => self.number[0] = Some(value.clone()),
-            ("ElementACQUIT" | "DetailPiece" | "DetailLigne", "NumLigne" | "NumLig") => {
-                self.number[1] = Some(value.clone());
-            }
+            ("ElementACQUIT", "NumPiece" | "NumPce") => self.element.piece = Some(value.clone()),
+            ("ElementACQUIT", "NumLigne" | "NumLig") => self.element.ligne = Some(value.clone()),
+            ("DetailPiece", "NumPiece" | "NumPce") => self.piece.piece = Some(value.clone()),
+            ("DetailPiece", "NumLigne" | "NumLig") => self.piece.ligne = Some(value.clone()),
+            ("DetailLigne", "NumLigne" | "NumLig") => self.line.ligne = Some(value.clone()),
             _ => {}
         }
     }
@@ -144,43 +158,24 @@ impl Faults {
 
     /// What an element says of its place holds for all errors in it, wherever they stand.
     fn closed(&mut self, path: &[String]) {
-        let (place, from) = match path.last().map(String::as_str) {
-            Some("DetailLigne") => (Place::Line, self.line),
-            Some("DetailPiece") => (Place::Piece, self.piece),
-            Some("ElementACQUIT") => (Place::Bordereau, self.element),
+        let level = match path.last().map(String::as_str) {
+            Some("DetailLigne") => &self.line,
+            Some("DetailPiece") => &self.piece,
+            Some("ElementACQUIT") => &self.element,
             _ => return,
         };
-        let bordereau = self.bordereau.clone().or(self.unique.clone());
-        let [piece, line] = self.number.clone();
-        for fault in self.kept.iter_mut().skip(from) {
-            match place {
-                Place::Line => fault.ligne = fault.ligne.take().or(line.clone()),
-                Place::Piece => fault.piece = fault.piece.take().or(piece.clone()),
-                Place::Bordereau => {
-                    fault.bordereau.clone_from(&bordereau);
-                    if path_has_no_detail(fault) {
-                        (fault.piece, fault.ligne) = (piece.clone(), line.clone());
-                    }
-                }
+        let whole = path.last().is_some_and(|name| name == "ElementACQUIT");
+        for fault in self.kept.iter_mut().skip(level.first) {
+            if whole {
+                fault.bordereau = self.bordereau.clone().or(self.unique.clone());
+            }
+            // What the element as a whole names is not where a piece or a line of it has its own errors.
+            if !whole || (fault.piece.is_none() && fault.ligne.is_none()) {
+                fault.piece = fault.piece.take().or(level.piece.clone());
+                fault.ligne = fault.ligne.take().or(level.ligne.clone());
             }
         }
-        match place {
-            Place::Line => self.number[1] = None,
-            Place::Piece => self.number[0] = None,
-            Place::Bordereau => {}
-        }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Place {
-    Line,
-    Piece,
-    Bordereau,
-}
-
-fn path_has_no_detail(fault: &Fault) -> bool {
-    fault.piece.is_none() && fault.ligne.is_none()
 }
 
 /// Reads a PES-Retour, whose root has been read.

@@ -98,6 +98,51 @@ fn an_acknowledgement_is_accepted_only_as_a_whole() {
         read(text.as_bytes()).unwrap().rejected.is_some()
     };
     assert!(older("PES_NonAcquit") && !older("PES_Acquit"));
+    assert!(older("PES_NonACQUIT") && older("pes_nonacquit") && !older("pes_acquit"));
+    // What does not say that it is accepted is not.
+    let error = "<Erreur><NumAnoAck V='3'/><LibelleAnoAck V='x'/></Erreur>";
+    for silent in ["", error, "<NumBord V='1'/>", &format!("<DetailPiece>{error}</DetailPiece>")] {
+        let element = format!("<ElementACQUIT>{silent}</ElementACQUIT>");
+        assert!(!accepted(format!("<ACQUIT>{element}{}</ACQUIT>", state("1"))), "{silent}");
+        assert!(!accepted(format!("<ACQUIT>{}{element}</ACQUIT>", state("1"))), "{silent}");
+    }
+    let silent = acquit(&format!("<ACQUIT><ElementACQUIT>{error}</ElementACQUIT></ACQUIT>"));
+    assert_eq!(silent.rejected, Some(vec!["x".to_owned()]));
+}
+
+#[test]
+fn roots_are_known_whatever_their_case() {
+    for (root, kind) in [
+        ("pes_acquit", Kind::Acquittement),
+        ("PES_NONACQUIT", Kind::Acquittement),
+        ("PES_RETOUR", Kind::PesRetour),
+        ("cppFacturePivot", Kind::Chorus),
+        ("cppfacturepivotunitaire", Kind::Chorus),
+    ] {
+        assert_eq!(read(format!("<{root}/>").as_bytes()).map(|it| it.kind), Some(kind), "{root}");
+    }
+}
+
+#[test]
+fn a_line_named_beside_an_error_of_a_piece_is_its_own() {
+    let error = "<Erreur><NumAnoAck V='3'/></Erreur>";
+    let summary = acquit(&format!(
+        "<ACQUIT><ElementACQUIT><NumBord V='1'/><EtatAck V='0'/>\
+         <DetailPiece><NumPiece V='5'/><NumLigne V='9'/>{error}<DetailLigne><NumLigne V='2'/>{error}</DetailLigne></DetailPiece>\
+         <DetailPiece><NumPiece V='6'/>{error}</DetailPiece>{error}</ElementACQUIT>\
+         <ElementACQUIT><NumBord V='2'/><NumPiece V='7'/><NumLigne V='1'/><EtatAck V='0'/>{error}</ElementACQUIT></ACQUIT>"
+    ));
+    let places: Vec<Value> = summary.json["errors"].as_array().unwrap().iter().map(|it| it["place"].clone()).collect();
+    assert_eq!(
+        places,
+        [
+            json!({ "bordereau": "1", "piece": "5", "ligne": "9" }),
+            json!({ "bordereau": "1", "piece": "5", "ligne": "2" }),
+            json!({ "bordereau": "1", "piece": "6" }),
+            json!({ "bordereau": "1" }),
+            json!({ "bordereau": "2", "piece": "7", "ligne": "1" }),
+        ]
+    );
 }
 
 #[test]
