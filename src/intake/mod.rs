@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 
 pub use adoption::{Adopted, adopt};
 pub use keeper::Sealed;
-pub use reception::{Reception, Verdict};
+pub use reception::{Objection, Reception, Verdict};
 
 use crate::archive::{layout, write};
 use crate::clock::Clock;

@@ -26,12 +26,23 @@ pub enum Verdict {
     /// None: set aside in the quarantine.
     Refused {
         /// Why.
-        reason: NotAReturn,
+        reason: Objection,
         /// Where the bytes lie, relative to the state directory.
         path: String,
         /// Their SHA-256.
         sha256: String,
     },
+}
+
+/// Why a body that arrived whole is not kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Objection {
+    /// It is no return.
+    #[error(transparent)]
+    Content(#[from] NotAReturn),
+    /// It may be the document; what it came in is not as it should be.
+    #[error("the answer that the document came in cannot be trusted: {0}")]
+    Wrapping(String),
 }
 
 /// A body that does not fit in `max_document`.
@@ -107,10 +118,19 @@ impl Reception {
     /// # Errors
     /// When the disk fails.
     pub async fn finish(self) -> Result<Verdict, IntakeError> {
-        let path = self.temporary();
-        let failed = disk(&path);
-        let verdict = spawn_blocking(move || finish(self)).await.map_err(|error| failed(error.into()))?;
-        verdict.map_err(disk(&path))
+        self.blocking(finish).await
+    }
+
+    /// The body has ended, and is not to be taken for the document, because of `doubt`: sets it aside.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn refuse(self, doubt: String) -> Result<Verdict, IntakeError> {
+        self.blocking(|reception| {
+            let (root, document) = (Arc::clone(&reception.root), reception.document.clone());
+            set_refused_aside(&root, &document, reception.spilled()?, Objection::Wrapping(doubt))
+        })
+        .await
     }
 
     /// The body broke off: what has arrived goes to the quarantine, for it may be all that will ever come.
@@ -118,15 +138,14 @@ impl Reception {
     /// # Errors
     /// When the disk fails.
     pub async fn abandon(self) -> Result<(), IntakeError> {
-        let Some(spilled) = self.spilled else { return Ok(()) };
-        let (root, document) = (self.root, self.document);
-        let path = spilled.path;
-        let failed = disk(&path);
-        let moved = spawn_blocking({
-            let path = path.clone();
-            move || set_aside(&root, &path, &partial_name(&document))
-        });
-        moved.await.map_err(|error| failed(error.into()))?.map(drop).map_err(disk(&path))
+        if self.spilled.is_none() && self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.blocking(|reception| {
+            let (root, name) = (Arc::clone(&reception.root), partial_name(&reception.document));
+            set_aside(&root, &reception.spilled()?.path, &name).map(drop)
+        })
+        .await
     }
 
     /// The body is not wanted: what has arrived of it is removed, for a body without end could fill the disk.
@@ -142,6 +161,21 @@ impl Reception {
             move || std::fs::remove_file(path)
         });
         removed.await.map_err(|error| failed(error.into()))?.map_err(disk(&path))
+    }
+
+    async fn blocking<T: Send + 'static>(
+        self,
+        work: impl FnOnce(Self) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, IntakeError> {
+        let path = self.temporary();
+        let failed = disk(&path);
+        spawn_blocking(move || work(self)).await.map_err(|error| failed(error.into()))?.map_err(disk(&path))
+    }
+
+    /// All that has come, in its temporary file.
+    fn spilled(self) -> io::Result<Spilled> {
+        let (path, name) = (self.temporary(), partial_name(&self.document));
+        spill(&self.root, &name, self.spilled, path, self.buffer).map(|(spilled, _)| spilled)
     }
 
     fn temporary(&self) -> PathBuf {
@@ -198,17 +232,20 @@ fn finish(reception: Reception) -> io::Result<Verdict> {
             (read(&document, BufReader::with_capacity(SPILL, &spilled.file), size)?, spilled)
         }
     };
-    let sha256 = hex(&spilled.hash.finalize());
     match judgement {
         Ok(content) => {
+            let sha256 = hex(&spilled.hash.finalize());
             seal(&root, document, &spilled.path, size, sha256, content).map(|sealed| Verdict::Return(Box::new(sealed)))
         }
-        Err(reason) => {
-            let name = format!("{}.{}", partial_stem(&document), &sha256[..16]);
-            let path = set_aside(&root, &spilled.path, &name)?;
-            Ok(Verdict::Refused { reason, path, sha256 })
-        }
+        Err(reason) => set_refused_aside(&root, &document, spilled, reason.into()),
     }
+}
+
+fn set_refused_aside(root: &Path, document: &Claimed, spilled: Spilled, reason: Objection) -> io::Result<Verdict> {
+    let sha256 = hex(&spilled.hash.finalize());
+    let name = format!("{}.{}", partial_stem(document), &sha256[..16]);
+    let path = set_aside(root, &spilled.path, &name)?;
+    Ok(Verdict::Refused { reason, path, sha256 })
 }
 
 /// Judges a body by what its platform may send: returns, or answers of an API.

@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use super::{Feed, Poller};
 use crate::archive::layout;
 use crate::connector::{Connector, ConnectorError, Download};
-use crate::content::NotAReturn;
-use crate::intake::{IntakeError, Reception, Sealed, Verdict};
+use crate::intake::{IntakeError, Objection, Reception, Sealed, Verdict};
 use crate::ledger::{Claimed, LedgerError, Open};
 use crate::log::event;
 use crate::schedule::{Calendar, Span};
@@ -21,8 +20,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(20);
 pub(super) enum Try {
     /// It is ours: ready to be kept.
     Sealed(Sealed),
-    /// It arrived whole and is no return.
-    Refused(Claimed, NotAReturn, String, String),
+    /// It arrived whole, and is no return or came in a doubtful form.
+    Refused(Claimed, Objection, String, String),
     /// It is larger than this, in bytes.
     TooLarge(Claimed, u64),
     /// The connector could not bring it.
@@ -76,7 +75,7 @@ async fn download<C: Connector>(poller: &Poller, way: &C, claimed: Claimed, limi
     }
     let mut reception = poller.intake.receive(&claimed, limit);
     match pump(download, &mut reception).await {
-        Ok(()) => match reception.finish().await {
+        Ok(doubt) => match end(reception, doubt).await {
             Ok(Verdict::Return(sealed)) => match poller.intake.sort(*sealed).await {
                 Ok(Some(sealed)) => Try::Sealed(sealed),
                 Ok(None) => Try::PassedOver,
@@ -108,12 +107,20 @@ enum Interruption {
     Disk(IntakeError),
 }
 
-async fn pump(mut download: Download, reception: &mut Reception) -> Result<(), Interruption> {
+/// Receives a body to its end; answers why it is not to be taken for the document, if it is not.
+async fn pump(mut download: Download, reception: &mut Reception) -> Result<Option<String>, Interruption> {
     while let Some(chunk) = download.next().await.map_err(Interruption::Connector)? {
         reception.admit(chunk.len() as u64).map_err(|_| Interruption::TooLarge)?;
         reception.push(&chunk).await.map_err(Interruption::Disk)?;
     }
-    Ok(())
+    Ok(download.doubt().map(str::to_owned))
+}
+
+async fn end(reception: Reception, doubt: Option<String>) -> Result<Verdict, IntakeError> {
+    match doubt {
+        Some(doubt) => reception.refuse(doubt).await,
+        None => reception.finish().await,
+    }
 }
 
 /// Waits while `hold` says that the calendar forbids it (F2); answers false when the daemon stops first.

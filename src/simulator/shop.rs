@@ -312,7 +312,7 @@ impl Inner {
                 Interface::Rest if request.method != "GET" => Answer::web_server(405, "Not Allowed", "Not Allowed"),
                 Interface::Rest if route.call == Call::List => self.list(route, name, now),
                 Interface::Rest => return self.download(route, name, now),
-                Interface::Soap(Err(text)) => soap::fault(self.behaviour.fault_status, text),
+                Interface::Soap(Err(text)) => soap::fault(self.behaviour.fault_status, text, self.behaviour.mtom),
                 Interface::Soap(Ok(order)) => return self.serve(order, name),
                 Interface::Webdav(place) => self.share(place, request, name),
             },
@@ -322,7 +322,7 @@ impl Inner {
 
     /// SOAP: the guide's words for each refusal (§2.5).
     fn serve(&self, order: &Order, client: &str) -> (Answer, Option<(Kind, String)>) {
-        let fault = |text: &str| (soap::fault(self.behaviour.fault_status, text), None);
+        let fault = |text: &str| (soap::fault(self.behaviour.fault_status, text, self.behaviour.mtom), None);
         let refused =
             "Erreur: l'abonné est inconnu ou l'utilisateur n'a pas les permissions pour y réaliser l'action demandée";
         if order.call == Call::List {

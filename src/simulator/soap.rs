@@ -16,7 +16,7 @@ pub(super) const PATH: &str = "/parapheur-soap/soap/v1/Documents";
 const ENVELOPE: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 const SERVICE: &str = "http://sei.ws.fast.cdc.com/";
 
-/// How a document is carried.
+/// How a document is carried; faults come likewise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mtom {
     /// In the envelope, as base64.
@@ -24,6 +24,12 @@ pub enum Mtom {
     Inline,
     /// In the envelope, in lines of 76 characters whose ends are written as references.
     Wrapped,
+    /// In the envelope, whose `documentId` is empty.
+    Unnamed,
+    /// In the envelope, which is written in ISO-8859-1 and does not say so: only `Content-Type` does.
+    Western,
+    /// In a part of its own, as bytes (XOP), that stands before the envelope.
+    Ahead,
     /// In a part of its own, as bytes (XOP).
     Related {
         /// The boundary stands in quotes.
@@ -155,48 +161,80 @@ pub(super) fn listed(order: &Order, ids: &[String]) -> Answer {
 /// A document.
 pub(super) fn carried(order: &Order, bytes: &[u8], mtom: Mtom) -> Answer {
     let returned = |content: &str| {
-        let id = &order.subject;
+        let id = if mtom == Mtom::Unnamed { "" } else { &order.subject };
         response(order, &format!("<return><content>{content}</content><documentId>{id}</documentId></return>"))
     };
+    let included = |name: &str| {
+        returned(&format!("<xop:Include xmlns:xop=\"http://www.w3.org/2004/08/xop/include\" href=\"cid:{name}\"/>"))
+    };
     match mtom {
-        Mtom::Inline => Answer::new(200, "text/xml;charset=UTF-8", returned(&STANDARD.encode(bytes))),
-        Mtom::Wrapped => {
-            let lines = bytes.chunks(57).map(|line| STANDARD.encode(line)).collect::<Vec<_>>().join("&#13;\n");
-            Answer::new(200, "text/xml;charset=UTF-8", returned(&lines))
-        }
+        Mtom::Inline | Mtom::Unnamed => plain(200, returned(&STANDARD.encode(bytes))),
+        Mtom::Wrapped => plain(
+            200,
+            returned(&bytes.chunks(57).map(|line| STANDARD.encode(line)).collect::<Vec<_>>().join("&#13;\n")),
+        ),
+        Mtom::Western => western(200, &returned(&format!("<!-- remis en état -->{}", STANDARD.encode(bytes)))),
+        Mtom::Ahead => parts(200, &[part(bytes), root(&included("piece+1@cxf.apache.org"))], true),
         Mtom::Related { quoted, encoded } => {
-            let boundary = "uuid:5b1c0f5e-37e6-4d5c-a2ab";
-            let href = if encoded { "cid:piece%2B1%40cxf.apache.org" } else { "cid:piece+1@cxf.apache.org" };
-            let include = format!("<xop:Include xmlns:xop=\"http://www.w3.org/2004/08/xop/include\" href=\"{href}\"/>");
-            let mut body = format!(
-                "\r\n--{boundary}\r\nContent-Type: application/xop+xml; charset=UTF-8; type=\"text/xml\";\r\n\
-                 Content-Transfer-Encoding: binary\r\nContent-ID: <root.message@cxf.apache.org>\r\n\r\n{}\r\n--{boundary}\r\n\
-                 Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\
-                 Content-ID: <piece+1@cxf.apache.org>\r\n\r\n",
-                returned(&include)
-            )
-            .into_bytes();
-            body.extend_from_slice(bytes);
-            body.extend_from_slice(format!("\r\n--{boundary}--").as_bytes());
-            let quote = if quoted { "\"" } else { "" };
-            let kind = format!(
-                "multipart/related; type=\"application/xop+xml\"; boundary={quote}{boundary}{quote}; \
-                 start=\"<root.message@cxf.apache.org>\"; start-info=\"text/xml\""
-            );
-            Answer::new(200, &kind, body)
+            let name = if encoded { "piece%2B1%40cxf.apache.org" } else { "piece+1@cxf.apache.org" };
+            parts(200, &[root(&included(name)), part(bytes)], quoted)
         }
     }
 }
 
 /// A fault of the service.
-pub(super) fn fault(status: u16, text: &str) -> Answer {
+pub(super) fn fault(status: u16, text: &str, mtom: Mtom) -> Answer {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     let body = format!(
         "<soap:Envelope xmlns:soap=\"{ENVELOPE}\"><soap:Body><soap:Fault><faultcode>soap:Server</faultcode>\
          <faultstring>{text}</faultstring><detail><ns1:BusinessException xmlns:ns1=\"{SERVICE}\"><message>{text}</message>\
          </ns1:BusinessException></detail></soap:Fault></soap:Body></soap:Envelope>"
     );
-    Answer::new(status, "text/xml;charset=UTF-8", body)
+    match mtom {
+        Mtom::Western => western(status, &body),
+        Mtom::Ahead | Mtom::Related { .. } => parts(status, &[root(&body)], true),
+        Mtom::Inline | Mtom::Wrapped | Mtom::Unnamed => plain(status, body),
+    }
+}
+
+fn plain(status: u16, envelope: String) -> Answer {
+    Answer::new(status, "text/xml;charset=UTF-8", envelope)
+}
+
+/// What ISO-8859-1 does not have becomes a question mark.
+fn western(status: u16, envelope: &str) -> Answer {
+    let bytes: Vec<u8> = envelope.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
+    Answer::new(status, "text/xml;charset=ISO-8859-1", bytes)
+}
+
+/// The envelope as a part.
+fn root(envelope: &str) -> Vec<u8> {
+    let headers = "Content-Type: application/xop+xml; charset=UTF-8; type=\"text/xml\";\r\n\
+                   Content-Transfer-Encoding: binary\r\nContent-ID: <root.message@cxf.apache.org>";
+    format!("{headers}\r\n\r\n{envelope}").into_bytes()
+}
+
+/// A document as a part.
+fn part(bytes: &[u8]) -> Vec<u8> {
+    let headers = "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\
+                   Content-ID: <piece+1@cxf.apache.org>\r\n\r\n";
+    [headers.as_bytes(), bytes].concat()
+}
+
+fn parts(status: u16, parts: &[Vec<u8>], quoted: bool) -> Answer {
+    let boundary = "uuid:5b1c0f5e-37e6-4d5c-a2ab";
+    let mut body = Vec::new();
+    for part in parts {
+        body.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
+        body.extend_from_slice(part);
+    }
+    body.extend_from_slice(format!("\r\n--{boundary}--").as_bytes());
+    let quote = if quoted { "\"" } else { "" };
+    let kind = format!(
+        "multipart/related; type=\"application/xop+xml\"; boundary={quote}{boundary}{quote}; \
+         start=\"<root.message@cxf.apache.org>\"; start-info=\"text/xml\""
+    );
+    Answer::new(status, &kind, body)
 }
 
 fn response(order: &Order, inner: &str) -> String {

@@ -13,12 +13,12 @@ use crate::feed::RemoteDocument;
 /// The guide says 9 digits; room is left, but what is longer is no id.
 const LONGEST_ID: usize = 20;
 /// Characters of a refused entry that are shown.
-const SHOWN: usize = 40;
+pub(super) const SHOWN: usize = 40;
 /// Refused entries that are kept for the log.
-const KEPT: usize = 20;
+pub(super) const KEPT: usize = 20;
 
 /// Entries of a listing that are taken: no subscriber has as many, and they are held in memory.
-const MOST: usize = 2_000_000;
+pub(super) const MOST: usize = 2_000_000;
 
 /// Reads a listing. Numbers and strings of digits are ids; any other entry is refused, and the rest goes on.
 ///

@@ -52,6 +52,11 @@ impl Decoder {
         Ok(())
     }
 
+    /// Whether anything but blanks has come.
+    pub(super) fn has_begun(&self) -> bool {
+        self.read > 0
+    }
+
     /// The text is over.
     ///
     /// # Errors

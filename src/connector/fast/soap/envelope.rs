@@ -4,43 +4,21 @@
 //! A document stands in an element `content`, as base64 or by reference (XOP). Everything up to that element's text is the
 //! head, everything behind it the tail: together they must be a well-formed envelope.
 
+use encoding_rs::Encoding;
+
 use super::base64::Decoder;
-use super::request::ENVELOPE;
-use crate::connector::xml::{Step, walk};
+use super::listing::Entries;
+use super::message::{self, CONTENT, Message};
 use crate::content::referenced;
 
 /// Bytes that an envelope may have around a document.
 const AROUND: usize = 64 << 10;
 /// Bytes that the envelope of a list may have: a million ids have 30 MiB.
 pub(super) const LARGEST_LIST: usize = 32 << 20;
-/// The element that holds a document.
-const CONTENT: &str = "content";
-/// The namespace of XOP (§2.1).
-const XOP: &str = "http://www.w3.org/2004/08/xop/include";
+/// What opens a section whose markup means nothing.
+const CDATA: &[u8] = b"<![CDATA[";
 /// Characters of a tag that are read; more are no tag of an envelope.
 const LONGEST_TAG: usize = 8 << 10;
-
-/// What an envelope says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Message {
-    /// A fault (SOAP 1.1, §4.4): its texts, those of its detail last.
-    Fault(Vec<String>),
-    /// An answer.
-    Answer(Vec<Return>),
-}
-
-/// An element `return`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Return {
-    /// Its own text.
-    pub(super) text: String,
-    /// Its `documentId`.
-    pub(super) document_id: Option<String>,
-    /// Whether it has a `content`.
-    pub(super) content: bool,
-    /// Where that content is, if it is not in the envelope: `cid:…`.
-    pub(super) include: Option<String>,
-}
 
 /// Reads one envelope, piece by piece.
 #[derive(Debug)]
@@ -49,6 +27,14 @@ pub(super) struct Scanner {
     around: Vec<u8>,
     /// How much of that may come.
     limit: usize,
+    /// Bytes of markup in the document's text that are not kept.
+    passed: usize,
+    /// How it is written, where what it comes with tells.
+    charset: Option<&'static Encoding>,
+    /// What takes the entries of a list.
+    entries: Option<Entries>,
+    /// The document's text has begun.
+    opened: bool,
     place: Place,
     /// The markup that has begun and not ended.
     pending: Vec<u8>,
@@ -76,17 +62,23 @@ enum Place {
 impl Scanner {
     /// Reads the answer to a download.
     pub(super) fn of_document() -> Self {
-        Self::new(AROUND)
+        Self::new(AROUND, None)
     }
 
-    /// Reads the answer to a listing.
-    pub(super) fn of_list() -> Self {
-        Self::new(LARGEST_LIST)
+    /// Reads the answer to a listing, whose entries go to `entries`.
+    pub(super) fn of_list(entries: Entries) -> Self {
+        Self::new(LARGEST_LIST, Some(entries))
     }
 
-    fn new(limit: usize) -> Self {
-        let (around, pending, decoder) = (Vec::new(), Vec::new(), Decoder::default());
-        Self { around, limit, place: Place::Around, pending, quote: None, decoder }
+    fn new(limit: usize, entries: Option<Entries>) -> Self {
+        let (around, pending, decoder, place) = (Vec::new(), Vec::new(), Decoder::default(), Place::Around);
+        let (passed, charset, opened, quote) = (0, None, false, None);
+        Self { around, limit, passed, charset, entries, opened, place, pending, quote, decoder }
+    }
+
+    /// Where the envelope does not say how it is written, it is so: the name of a charset, as what it comes with has it.
+    pub(super) fn written_in(&mut self, label: Option<&str>) {
+        self.charset = label.and_then(|label| Encoding::for_label(label.as_bytes())).or(self.charset);
     }
 
     /// Takes the next bytes; what they hold of a document is added to `out`.
@@ -110,19 +102,29 @@ impl Scanner {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn finish(&self) -> Result<Message, String> {
+    pub(super) fn finish(&mut self) -> Result<Message, String> {
         if self.place != Place::Around {
             return Err("the answer is cut".to_owned());
         }
         self.decoder.finish()?;
-        read(&self.around)
+        message::read(&std::mem::take(&mut self.around), self.charset, self.entries.take())
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), String> {
-        if self.around.len() + bytes.len() > self.limit {
+        self.around.extend_from_slice(bytes);
+        self.limited()
+    }
+
+    /// Passes markup in the document's text that says nothing.
+    fn pass(&mut self, markup: &[u8]) -> Result<(), String> {
+        self.passed += markup.len();
+        self.limited()
+    }
+
+    fn limited(&self) -> Result<(), String> {
+        if self.around.len() + self.passed > self.limit {
             return Err(format!("the answer has more than {} KiB around its document", self.limit >> 10));
         }
-        self.around.extend_from_slice(bytes);
         Ok(())
     }
 
@@ -161,8 +163,9 @@ impl Scanner {
                 Place::ContentReference => byte == b';',
                 _ => self.is_whole(byte),
             };
-            if self.place == Place::ContentMarkup && self.pending == b"<![CDATA[" {
+            if self.place == Place::ContentMarkup && self.pending == CDATA {
                 self.pending.clear();
+                self.pass(CDATA)?;
                 self.place = Place::ContentCdata;
                 return Ok(&bytes[at + 1..]);
             }
@@ -170,7 +173,7 @@ impl Scanner {
                 self.ended(out)?;
                 return Ok(&bytes[at + 1..]);
             }
-            let long = self.pending.starts_with(b"<!--") || self.pending.starts_with(b"<![CDATA[");
+            let long = self.pending.starts_with(b"<!--") || self.pending.starts_with(CDATA);
             let longest = if long { self.limit } else { LONGEST_TAG };
             if self.pending.len() > longest {
                 return Err("the answer has markup without end".to_owned());
@@ -185,7 +188,7 @@ impl Scanner {
         if markup.starts_with(b"<!--") {
             return markup.len() >= 7 && markup.ends_with(b"-->");
         }
-        if markup.starts_with(b"<![CDATA[") {
+        if markup.starts_with(CDATA) {
             return markup.ends_with(b"]]>");
         }
         if markup.starts_with(b"<?") {
@@ -208,9 +211,10 @@ impl Scanner {
             self.decoder.feed(&self.pending[..length], out)?;
             self.pending.clear();
             self.place = Place::Content;
-        } else if self.pending.len() >= LONGEST_TAG && !matches!(byte, b']') {
-            self.decoder.feed(&self.pending, out)?;
-            self.pending.clear();
+        } else if self.pending.len() >= LONGEST_TAG {
+            let length = self.pending.len() - 2;
+            self.decoder.feed(&self.pending[..length], out)?;
+            self.pending.drain(..length);
         }
         Ok(())
     }
@@ -232,12 +236,22 @@ impl Scanner {
             }
             // The element's end, or an element in it (XOP): the text is over, whatever else stands there is read at the end.
             Place::ContentMarkup => {
+                if !markup.starts_with(b"</") && self.decoder.has_begun() {
+                    return Err(format!("its {CONTENT} holds text and elements"));
+                }
                 self.keep(&markup)?;
                 Place::Around
             }
+            Place::Markup if opens_content(&markup) => {
+                if std::mem::replace(&mut self.opened, true) {
+                    return Err("it holds several documents where one was asked for".to_owned());
+                }
+                self.keep(&markup)?;
+                Place::Content
+            }
             _ => {
                 self.keep(&markup)?;
-                if opens_content(&markup) { Place::Content } else { Place::Around }
+                Place::Around
             }
         };
         Ok(())
@@ -254,87 +268,6 @@ fn opens_content(markup: &[u8]) -> bool {
     let end = tag.iter().position(|byte| byte.is_ascii_whitespace() || *byte == b'>').unwrap_or(tag.len());
     let name = &tag[..end];
     name.rsplit(|&byte| byte == b':').next() == Some(CONTENT.as_bytes())
-}
-
-/// Reads an envelope less the text of its document.
-fn read(bytes: &[u8]) -> Result<Message, String> {
-    let mut reader = Reader::default();
-    walk(bytes, |step| reader.step(step))?;
-    if !reader.body {
-        return Err("it is no SOAP envelope with a body".to_owned());
-    }
-    Ok(if reader.is_fault { Message::Fault(reader.texts) } else { Message::Answer(reader.returns) })
-}
-
-#[derive(Default)]
-struct Reader {
-    depth: usize,
-    /// The names of the open elements below the body.
-    path: Vec<String>,
-    text: String,
-    body: bool,
-    is_fault: bool,
-    texts: Vec<String>,
-    returns: Vec<Return>,
-}
-
-impl Reader {
-    fn step(&mut self, step: Step<'_>) -> Result<(), String> {
-        match step {
-            Step::Open { namespace, name, href } => {
-                self.depth += 1;
-                match self.depth {
-                    1 if name != "Envelope" || namespace != ENVELOPE => {
-                        return Err("it is XML, and no SOAP envelope".to_owned());
-                    }
-                    2 if name == "Body" && namespace == ENVELOPE => self.body = true,
-                    1 | 2 => {}
-                    _ if self.body => self.opened(namespace, name, href),
-                    _ => {}
-                }
-                self.text.clear();
-            }
-            Step::Text(text) => self.text.push_str(text),
-            Step::Close => {
-                if self.depth > 2 && self.body {
-                    self.closed();
-                }
-                self.depth -= 1;
-                self.text.clear();
-            }
-        }
-        Ok(())
-    }
-
-    fn opened(&mut self, namespace: &str, name: &str, href: Option<String>) {
-        if self.path.is_empty() && name == "Fault" && namespace == ENVELOPE {
-            self.is_fault = true;
-        }
-        self.path.push(name.to_owned());
-        match (&*self.path, self.returns.last_mut()) {
-            ([_, it], _) if it == "return" => self.returns.push(Return::default()),
-            ([_, it, content], Some(last)) if it == "return" && content == CONTENT => last.content = true,
-            ([_, it, content, include], Some(last))
-                if it == "return" && content == CONTENT && include == "Include" && namespace == XOP =>
-            {
-                last.include = href;
-            }
-            _ => {}
-        }
-    }
-
-    fn closed(&mut self) {
-        let text = self.text.trim();
-        match (&*self.path, self.returns.last_mut()) {
-            (_, _) if self.is_fault && !text.is_empty() => self.texts.push(text.to_owned()),
-            ([_, it], Some(last)) if it == "return" => text.clone_into(&mut last.text),
-            ([_, it, name], Some(last)) if it == "return" && name == "documentId" => {
-                last.document_id = Some(text.to_owned());
-            }
-            _ => {}
-        }
-        self.path.pop();
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,18 @@
 //! FAST over SOAP 1.1 (guide v3.4, §2.5), with the account's certificate: the same documents as over REST, by the same ids.
 //!
 //! An answer is decoded as it arrives: [`answer`] tells envelopes from parts, [`envelope`] finds the document in one,
-//! [`multipart`] takes parts apart, [`base64`] decodes; [`fault`] says what a refusal means.
+//! [`multipart`] takes parts apart, [`base64`] decodes; [`message`] reads what stands around the document, [`listing`] judges
+//! ids, and [`fault`] says what a refusal means.
+//!
+//! A document that came, and whose envelope is not as it should be, is set aside with what is wrong with it: the service may
+//! give it only once.
 
 mod answer;
 mod base64;
 mod envelope;
 mod fault;
+mod listing;
+mod message;
 mod multipart;
 mod request;
 
@@ -14,11 +20,14 @@ use bytes::{Bytes, BytesMut};
 use reqwest::Method;
 
 use self::answer::Answer;
-use self::envelope::{LARGEST_LIST, Message, Return, Scanner};
+use self::envelope::{LARGEST_LIST, Scanner};
+use self::listing::Entries;
+use self::message::Message;
+use super::plain;
 use super::refusal::{self, Asked};
-use super::{listing, plain};
-use crate::connector::words::shown;
-use crate::connector::{Connector, ConnectorError, Download, Listing, Page, Unwrap};
+use crate::connector::words::{shown, summary};
+use crate::connector::{Connector, ConnectorError, Download, Listing, Page, Unfit, Unwrap};
+use crate::content::platform_error;
 use crate::feed::{Kind, RemoteDocument};
 use crate::http::{self, Client, HttpError, reattempt};
 
@@ -26,8 +35,6 @@ use crate::http::{self, Client, HttpError, reattempt};
 const PATH: &str = "/parapheur-soap/soap/v1/Documents";
 /// How much of an answer is looked at to tell whether it is an envelope.
 const START: usize = 4 << 10;
-/// Characters of a signed document's id, which the guide does not describe.
-const LONGEST_ID: usize = 128;
 
 /// A feed of one account over SOAP.
 #[derive(Debug)]
@@ -62,9 +69,15 @@ impl Soap {
         let body = refusal::read(&mut answer).await;
         match read_whole(&content_type, &body, Scanner::of_document()) {
             Ok(Message::Fault(texts)) => fault::meaning(&texts, status, asked),
-            // All documents have one address: that it is missing says nothing about any of them.
+            // All documents have one address: what is wrong with it says nothing about any of them.
             _ if matches!(status, 404 | 410) => refusal::of_body(status, &body, Asked::List),
-            _ => refusal::of_body(status, &body, asked),
+            _ => match refusal::of_body(status, &body, asked) {
+                ConnectorError::Answered { .. } if platform_error(&body).is_none() => {
+                    let detail = summary(&shown(&String::from_utf8_lossy(&body)));
+                    ConnectorError::Unavailable { status, detail }
+                }
+                error => error,
+            },
         }
     }
 }
@@ -112,13 +125,25 @@ impl Connector for Soap {
         let not_a_listing = |detail: String| ConnectorError::NotAListing { detail };
         plain::uncoded(&answer).map_err(|error| not_a_listing(error.to_string()))?;
         let content_type = content_type(&answer);
-        let Some(body) = answer.body.read(LARGEST_LIST).await? else {
-            return Err(not_a_listing(format!("it is larger than {} MiB", LARGEST_LIST >> 20)));
-        };
-        match read_whole(&content_type, &body, Scanner::of_list()) {
-            Ok(Message::Answer(returns)) => Ok(read(returns, self.kind, circuit.first())),
+        let scanner = Scanner::of_list(Entries::of(self.kind, circuit.first()));
+        let mut reader = Answer::of(&content_type, scanner).map_err(not_a_listing)?;
+        let (mut start, mut length, mut outcome) = (Vec::new(), 0, Ok(()));
+        while let Some(chunk) = answer.body.next().await? {
+            length += chunk.len();
+            if length > LARGEST_LIST {
+                return Err(not_a_listing(format!("it is larger than {} MiB", LARGEST_LIST >> 20)));
+            }
+            if start.len() < refusal::READ {
+                start.extend_from_slice(&chunk);
+            }
+            // What it is instead may show later.
+            outcome = outcome.and_then(|()| reader.feed(&chunk, &mut Vec::new()));
+        }
+        match outcome.and_then(|()| reader.finish()) {
+            Ok(Message::List(listing)) => Ok(listing),
+            Ok(Message::Answer(_)) => Ok(Listing::default()),
             Ok(Message::Fault(texts)) => Err(fault::meaning(&texts, 200, Asked::List)),
-            Err(detail) => match crate::content::platform_error(&body) {
+            Err(detail) => match platform_error(&start) {
                 Some(error) => Err(refusal::of_platform_error(&error, 200, Asked::List)),
                 None => Err(not_a_listing(detail)),
             },
@@ -136,31 +161,19 @@ impl Connector for Soap {
         if answer.status != 200 {
             return Err(self.refusal(answer, Asked::Document).await);
         }
-        plain::uncoded(&answer)?;
+        if let Err(error) = plain::uncoded(&answer) {
+            return Ok(Download::doubtful(None, answer.body, error.to_string()));
+        }
         let content_type = content_type(&answer);
         let head = start(&mut answer).await?;
         if !is_envelope(&content_type, &head) {
             // The intake says what it is, and sets it aside.
             return plain::download(answer, Some(head)).await;
         }
-        let broken = |detail: String| ConnectorError::Broken { detail };
-        let mut decoded = Vec::new();
-        let mut reader = Answer::of(&content_type, Scanner::of_document()).map_err(broken)?;
-        reader.feed(&head, &mut decoded).map_err(broken)?;
-        while decoded.is_empty() {
-            match answer.body.next().await? {
-                Some(chunk) => reader.feed(&chunk, &mut decoded).map_err(broken)?,
-                None => match reader.finish().map_err(broken)? {
-                    Message::Fault(texts) => return Err(fault::meaning(&texts, 200, Asked::Document)),
-                    Message::Answer(returns) if !returns.iter().any(|it| it.content) => {
-                        return Err(ConnectorError::Answered { detail: "the answer holds no document".to_owned() });
-                    }
-                    Message::Answer(_) => break,
-                },
-            }
-        }
-        let unwrap = Box::new(Wrapped { reader, id: document.id.clone() });
-        Ok(Download::wrapped(Bytes::from(decoded), answer.body, unwrap))
+        Ok(match Answer::of(&content_type, Scanner::of_document()) {
+            Ok(reader) => Download::wrapped(head, answer.body, Box::new(Wrapped::new(reader, &document.id))),
+            Err(doubt) => Download::doubtful(Some(head), answer.body, doubt),
+        })
     }
 }
 
@@ -181,53 +194,45 @@ fn is_envelope(content_type: &str, head: &[u8]) -> bool {
     parts || head.windows(8).take(START).any(|window| window == b"Envelope")
 }
 
-/// What a listing's returns say.
-fn read(returns: Vec<Return>, kind: Kind, circuit: Option<&String>) -> Listing {
-    let mut listing = Listing::default();
-    for returned in returns {
-        let id = returned.text;
-        let fits = match kind {
-            Kind::Signes => is_id(&id),
-            _ => listing::is_id(&id),
-        };
-        if fits {
-            listing.documents.push(RemoteDocument { circuit: circuit.cloned(), ..RemoteDocument::of_id(id) });
-        } else {
-            listing.refused.push(shown(&id).chars().take(40).collect());
-        }
-    }
-    listing
-}
-
-/// Whether `text` can be the id of a signed document.
-fn is_id(text: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/');
-    !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(legal)
-}
-
 /// A document in the envelope it comes in.
 #[derive(Debug)]
 struct Wrapped {
     reader: Answer,
     id: String,
+    /// Something of it has come.
+    came: bool,
+}
+
+impl Wrapped {
+    fn new(reader: Answer, id: &str) -> Self {
+        Self { reader, id: id.to_owned(), came: false }
+    }
 }
 
 impl Unwrap for Wrapped {
     fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-        self.reader.feed(bytes, out)
+        let before = out.len();
+        self.reader.feed(bytes, out)?;
+        self.came |= out.len() > before;
+        Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), String> {
+    fn finish(&mut self) -> Result<(), Unfit> {
         let returns = match self.reader.finish()? {
             Message::Answer(returns) => returns,
-            Message::Fault(texts) => return Err(format!("a fault follows the document: {}", shown(&texts.join(", ")))),
+            Message::List(_) => Vec::new(),
+            Message::Fault(texts) if self.came => {
+                return Err(format!("a fault follows the document: {}", shown(&texts.join(", "))).into());
+            }
+            Message::Fault(texts) => return Err(Unfit::Refusal(fault::meaning(&texts, 200, Asked::Document))),
         };
-        let documents: Vec<&Return> = returns.iter().filter(|it| it.content).collect();
-        let [document] = documents[..] else {
-            return Err(format!("the answer holds {} documents where one was asked for", documents.len()));
-        };
-        match &document.document_id {
-            Some(other) if *other != self.id => Err(format!("the answer holds {} in its place", shown(other))),
+        match returns.iter().map(|it| it.contents).sum::<usize>() {
+            0 => return Err("it holds no document".to_owned().into()),
+            1 => {}
+            count => return Err(format!("it holds {count} documents where one was asked for").into()),
+        }
+        match returns.iter().find_map(|it| it.document_id.as_ref().filter(|_| it.contents > 0)) {
+            Some(other) if *other != self.id => Err(format!("it holds {} in its place", shown(other)).into()),
             _ => Ok(()),
         }
     }

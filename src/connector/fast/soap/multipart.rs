@@ -1,6 +1,6 @@
 //! Parts of a multipart/related body (RFC 2046, §5.1; RFC 2387) as they arrive: their headers are kept, their bytes handed on.
 
-/// Bytes of headers that a part may have.
+/// Bytes of headers that a part may have, and of what may stand behind a delimiter in its line.
 const HEADERS: usize = 16 << 10;
 /// Bytes before the first part, and behind the last.
 const AROUND: usize = 64 << 10;
@@ -9,22 +9,22 @@ const AROUND: usize = 64 << 10;
 pub(super) fn parameter(value: &str, name: &str) -> Option<String> {
     let mut rest = value.split_once(';')?.1;
     loop {
-        let (key, after) = rest.split_once('=')?;
+        let end = rest.find([';', '=']).unwrap_or(rest.len());
+        let (key, after) = rest.split_at(end);
+        let Some(after) = after.strip_prefix('=') else {
+            // It has no value: whatever it means, it is not asked for.
+            rest = after.strip_prefix(';')?;
+            continue;
+        };
         let after = after.trim_start();
         let (found, next) = match after.strip_prefix('"') {
-            Some(quoted) => {
-                let end = quoted.find('"')?;
-                (&quoted[..end], &quoted[end + 1..])
-            }
-            None => {
-                let end = after.find(';').unwrap_or(after.len());
-                (after[..end].trim_end(), &after[end..])
-            }
+            Some(quoted) => quoted.split_once('"')?,
+            None => after.split_at(after.find(';').unwrap_or(after.len())),
         };
-        if key.trim().trim_start_matches(';').trim().eq_ignore_ascii_case(name) {
-            return Some(found.to_owned());
+        if key.trim().eq_ignore_ascii_case(name) {
+            return Some(found.trim_end().to_owned());
         }
-        rest = next.split_once(';').map_or("", |(_, rest)| rest);
+        rest = next.split_once(';')?.1;
     }
 }
 
@@ -42,15 +42,20 @@ pub(super) enum Piece<'a> {
 /// Reads one body.
 #[derive(Debug)]
 pub(super) struct Multipart {
-    /// `\r\n--boundary`.
+    boundary: String,
+    /// How its lines end, as the first delimiter's does: CR and LF, or, against the rules, LF alone.
+    line_end: &'static str,
+    /// A line's end and `--boundary`; before the first, whose line has not told how lines end, it begins with LF.
     delimiter: Vec<u8>,
     place: Place,
     /// Bytes that may be the beginning of a delimiter, or belong to headers.
     held: Vec<u8>,
+    /// How many of these were searched for what ends them.
+    searched: usize,
     /// No byte of the part has come yet.
     fresh: bool,
-    /// Bytes behind the last part.
-    epilogue: usize,
+    /// Bytes before the first part or behind the last.
+    around: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +77,17 @@ impl Multipart {
         if boundary.is_empty() || boundary.len() > 200 || boundary.contains(['\r', '\n']) {
             return Err("its boundary cannot be used".to_owned());
         }
-        // The first delimiter may stand at the very beginning: as if a line had ended before.
-        let (place, held) = (Place::Preamble, b"\r\n".to_vec());
-        Ok(Self { delimiter: format!("\r\n--{boundary}").into_bytes(), place, held, fresh: false, epilogue: 0 })
+        Ok(Self {
+            boundary: boundary.to_owned(),
+            line_end: "\n",
+            delimiter: format!("\n--{boundary}").into_bytes(),
+            place: Place::Preamble,
+            // The first delimiter may stand at the very beginning: as if a line had ended before.
+            held: b"\n".to_vec(),
+            searched: 0,
+            fresh: false,
+            around: 0,
+        })
     }
 
     /// Takes the next bytes; each piece goes to `each`.
@@ -86,36 +99,28 @@ impl Multipart {
         bytes: &[u8],
         mut each: impl FnMut(Piece<'_>) -> Result<(), String>,
     ) -> Result<(), String> {
-        self.held.extend_from_slice(bytes);
-        let held = std::mem::take(&mut self.held);
-        let mut rest = held.as_slice();
+        let mut held = std::mem::take(&mut self.held);
+        held.extend_from_slice(bytes);
+        let mut at = 0;
         loop {
-            let before = (rest.len(), self.place);
-            rest = match self.place {
-                Place::Preamble => match find(rest, &self.delimiter) {
-                    Some(at) => {
-                        self.place = Place::Line;
-                        &rest[at + self.delimiter.len()..]
-                    }
-                    None if rest.len() > AROUND => return Err("its first part does not begin".to_owned()),
-                    None => rest,
-                },
-                Place::Line => self.line(rest),
+            let (rest, place) = (&held[at..], self.place);
+            let taken = match place {
+                Place::Preamble => self.preamble(rest)?,
+                Place::Line => self.line(rest)?,
                 Place::Headers => self.headers(rest, &mut each)?,
                 Place::Part => self.part(rest, &mut each)?,
-                Place::Epilogue => {
-                    self.epilogue += rest.len();
-                    if self.epilogue > AROUND {
-                        return Err("it goes on behind its end".to_owned());
-                    }
-                    &[]
-                }
+                Place::Epilogue => self.epilogue(rest.len())?,
             };
-            if (rest.len(), self.place) == before {
+            if taken > 0 || self.place != place {
+                self.searched = 0;
+            }
+            at += taken;
+            if (taken, self.place) == (0, place) {
                 break;
             }
         }
-        self.held = rest.to_vec();
+        held.drain(..at);
+        self.held = held;
         Ok(())
     }
 
@@ -131,52 +136,77 @@ impl Multipart {
         }
     }
 
-    fn line<'b>(&mut self, rest: &'b [u8]) -> &'b [u8] {
-        if rest.starts_with(b"--") {
-            self.place = Place::Epilogue;
-            return &[];
+    /// Where `wanted` begins in `rest`, of which a part was searched for it before.
+    fn find(&mut self, rest: &[u8], wanted: &[u8]) -> Option<usize> {
+        let from = self.searched.saturating_sub(wanted.len() - 1);
+        let found = find(&rest[from..], wanted).map(|at| from + at);
+        if found.is_none() {
+            self.searched = rest.len();
         }
-        let line = rest.iter().position(|&byte| byte == b'\n').filter(|_| rest.len() >= 2);
-        match line {
-            Some(end) => {
-                self.place = Place::Headers;
-                &rest[end + 1..]
-            }
-            None => rest,
-        }
+        found
     }
 
-    fn headers<'b>(
+    fn preamble(&mut self, rest: &[u8]) -> Result<usize, String> {
+        if let Some(at) = find(rest, &self.delimiter) {
+            self.place = Place::Line;
+            return Ok(at + self.delimiter.len());
+        }
+        let passed = rest.len().saturating_sub(self.delimiter.len() - 1);
+        self.around += passed;
+        if self.around > AROUND {
+            return Err("its first part does not begin".to_owned());
+        }
+        Ok(passed)
+    }
+
+    fn line(&mut self, rest: &[u8]) -> Result<usize, String> {
+        if rest.len() < 2 {
+            return Ok(0);
+        }
+        if rest.starts_with(b"--") {
+            (self.place, self.around) = (Place::Epilogue, 0);
+            return Ok(2);
+        }
+        let Some(end) = self.find(rest, b"\n") else {
+            let long = rest.len() > HEADERS;
+            return if long { Err("a delimiter of its parts has no end".to_owned()) } else { Ok(0) };
+        };
+        if self.delimiter.starts_with(b"\n") && rest[..end].ends_with(b"\r") {
+            self.line_end = "\r\n";
+            self.delimiter = format!("\r\n--{}", self.boundary).into_bytes();
+        }
+        self.place = Place::Headers;
+        Ok(end + 1)
+    }
+
+    fn headers(
         &mut self,
-        rest: &'b [u8],
+        rest: &[u8],
         each: &mut impl FnMut(Piece<'_>) -> Result<(), String>,
-    ) -> Result<&'b [u8], String> {
-        let (end, skipped) = if rest.starts_with(b"\r\n") {
-            (0, 2)
+    ) -> Result<usize, String> {
+        let line_end = self.line_end;
+        let (end, skipped) = if rest.starts_with(line_end.as_bytes()) {
+            (0, line_end.len())
         } else {
-            match find(rest, b"\r\n\r\n") {
-                Some(at) => (at, 4),
-                None if rest.len() > HEADERS => return Err("a part of it has headers without end".to_owned()),
-                None => return Ok(rest),
+            match self.find(rest, line_end.repeat(2).as_bytes()) {
+                Some(at) if at <= HEADERS => (at, 2 * line_end.len()),
+                None if rest.len() <= HEADERS => return Ok(0),
+                _ => return Err("a part of it has headers without end".to_owned()),
             }
         };
-        let text = String::from_utf8_lossy(&rest[..end]).replace("\r\n ", " ").replace("\r\n\t", " ");
-        let headers = text.split("\r\n").filter_map(|line| line.split_once(':'));
+        let text = String::from_utf8_lossy(&rest[..end]).replace("\r\n", "\n").replace("\n ", " ").replace("\n\t", " ");
+        let headers = text.split('\n').filter_map(|line| line.split_once(':'));
         each(Piece::Begins(
             headers.map(|(name, value)| (name.trim().to_lowercase(), value.trim().to_owned())).collect(),
         ))?;
         (self.place, self.fresh) = (Place::Part, true);
         // An empty part ends where its headers do.
-        Ok(&rest[end + skipped - 2..])
+        Ok(end + skipped - line_end.len())
     }
 
-    fn part<'b>(
-        &mut self,
-        rest: &'b [u8],
-        each: &mut impl FnMut(Piece<'_>) -> Result<(), String>,
-    ) -> Result<&'b [u8], String> {
+    fn part(&mut self, rest: &[u8], each: &mut impl FnMut(Piece<'_>) -> Result<(), String>) -> Result<usize, String> {
         // The line that ended the headers stands before a part's first bytes: the delimiter of an empty part begins with it.
-        let skipped = if self.fresh { 2 } else { 0 };
+        let skipped = if self.fresh { self.line_end.len() } else { 0 };
         let (end, over) = match find(rest, &self.delimiter) {
             Some(at) => (at, true),
             None => (rest.len().saturating_sub(self.delimiter.len() - 1), false),
@@ -188,9 +218,14 @@ impl Multipart {
         if over {
             each(Piece::Ends)?;
             self.place = Place::Line;
-            return Ok(&rest[end + self.delimiter.len()..]);
+            return Ok(end + self.delimiter.len());
         }
-        Ok(if self.fresh { rest } else { &rest[end..] })
+        Ok(if self.fresh { 0 } else { end })
+    }
+
+    fn epilogue(&mut self, length: usize) -> Result<usize, String> {
+        self.around += length;
+        if self.around > AROUND { Err("it goes on behind its end".to_owned()) } else { Ok(length) }
     }
 }
 
@@ -199,72 +234,4 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    type Part = (Vec<(String, String)>, Vec<u8>);
-
-    fn parts(body: &[u8], pieces: usize) -> Result<Vec<Part>, String> {
-        let mut multipart = Multipart::new("b:1")?;
-        let mut parts: Vec<Part> = Vec::new();
-        for chunk in body.chunks(pieces.max(1)) {
-            multipart.feed(chunk, |piece| {
-                match piece {
-                    Piece::Begins(headers) => parts.push((headers, Vec::new())),
-                    Piece::Bytes(bytes) => parts.last_mut().ok_or("bytes before a part")?.1.extend_from_slice(bytes),
-                    Piece::Ends => {}
-                }
-                Ok(())
-            })?;
-        }
-        multipart.finish().map(|()| parts)
-    }
-
-    fn body(contents: &[&[u8]]) -> Vec<u8> {
-        let mut body = b"preamble".to_vec();
-        for content in contents {
-            body.extend_from_slice(b"\r\n--b:1 \r\nContent-ID:\r\n <x@y>\r\nX: 1\r\n\r\n");
-            body.extend_from_slice(content);
-        }
-        body.extend_from_slice(b"\r\n--b:1--\r\nepilogue");
-        body
-    }
-
-    #[test]
-    fn parameters_are_found_quoted_or_not() {
-        let value = "multipart/related; type=\"a/b\"; boundary=\"uuid:1;2\"; start=<r@x> ; start-info=\"text/xml\"";
-        assert_eq!(parameter(value, "boundary").as_deref(), Some("uuid:1;2"));
-        assert_eq!(parameter(value, "START").as_deref(), Some("<r@x>"));
-        assert_eq!(parameter("multipart/related;boundary=abc", "boundary").as_deref(), Some("abc"));
-        for none in ["multipart/related", "multipart/related; boundary", "x; y=\"z"] {
-            assert_eq!(parameter(none, "boundary"), None);
-        }
-    }
-
-    #[test]
-    fn a_body_without_its_end_is_cut() {
-        let whole = body(&[b"a", b"bc"]);
-        let end = whole.len() - b"--\r\nepilogue".len();
-        for cut in 0..end {
-            assert!(parts(&whole[..cut], 7).is_err(), "cut at {cut}");
-        }
-        assert!(parts(b"no boundary at all", 3).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn parts_come_whole_however_the_body_is_cut(
-            contents in proptest::collection::vec(proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'-'), Just(b'b'), any::<u8>()], 0..60), 1..4),
-            pieces in 1usize..90,
-        ) {
-            let contents: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
-            prop_assume!(contents.iter().all(|it| find(it, b"\r\n--b:1").is_none() && !it.starts_with(b"--b:1")));
-            let found = parts(&body(&contents), pieces).unwrap();
-            let bytes: Vec<&[u8]> = found.iter().map(|(_, bytes)| bytes.as_slice()).collect();
-            prop_assert_eq!(bytes, contents);
-            prop_assert_eq!(&found[0].0[0], &("content-id".to_owned(), "<x@y>".to_owned()));
-        }
-    }
-}
+mod tests;

@@ -50,6 +50,92 @@ fn a_part_is_the_document_wherever_it_stands_and_however_it_is_named() {
 }
 
 #[test]
+fn dialects_of_parts_are_understood() {
+    let envelope = include("cid:a%2Bb@x");
+    let root = |headers: &str| part(headers, envelope.as_bytes());
+    let document = part("Content-ID: <a+b@x>", b"DOC");
+    let end = b"\r\n--B--".to_vec();
+    let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &envelope);
+    let inline = ENVELOPE.replace('@', "RE9D");
+    let large = part("Content-ID: <d@x>", &b"x".repeat(9000));
+    let (text, bogus) = ("multipart/related; boundary=B", "multipart/related; boundary=B; start=\"<none@x>\"");
+    for (name, kind, parts) in [
+        ("both names are encoded", KIND, vec![root("Content-ID: <root@x>"), part("Content-ID: <a%2Bb@x>", b"DOC")]),
+        (
+            "the root is base64",
+            KIND,
+            vec![
+                part("Content-ID: <root@x>\r\nContent-Transfer-Encoding: base64", base64.as_bytes()),
+                document.clone(),
+            ],
+        ),
+        (
+            "an unrelated part",
+            KIND,
+            vec![part("Content-ID: <root@x>", inline.as_bytes()), part("Content-ID: <o@x>", b"?"), large],
+        ),
+        ("a start that is no part", bogus, vec![root("Content-ID: <root@x>"), document.clone()]),
+        ("a start that is no part, the root last", bogus, vec![document.clone(), root("Content-ID: <root@x>")]),
+        ("no start, the root last", text, vec![document.clone(), root("X: 1")]),
+        ("an odd parameter", "multipart/related; odd; boundary=B", vec![root("X: 1"), document.clone()]),
+        (
+            "a part that is quoted-printable, and not the document",
+            KIND,
+            vec![
+                root("Content-ID: <root@x>"),
+                document.clone(),
+                part("Content-Transfer-Encoding: quoted-printable", b"=41"),
+            ],
+        ),
+    ] {
+        let body = [parts.concat(), end.clone()].concat();
+        for pieces in [1, 7, 4096, body.len()] {
+            assert_eq!(read(kind, &body, pieces).as_deref(), Ok(b"DOC".as_slice()), "{name}, {pieces}");
+        }
+    }
+    let body = [root("Content-ID: <root@x>"), document, end].concat();
+    let feeds = String::from_utf8(body).unwrap().replace("\r\n", "\n");
+    assert_eq!(read(KIND, feeds.as_bytes(), 5).as_deref(), Ok(b"DOC".as_slice()));
+}
+
+#[test]
+fn parts_that_may_be_another_document_are_refused() {
+    let inline = part("Content-ID: <root@x>", ENVELOPE.replace('@', "RE9D").as_bytes());
+    let (document, end) = (part("Content-ID: <d@x>", b"DOC"), b"\r\n--B--".to_vec());
+    let before = [document.clone(), inline, end.clone()].concat();
+    assert!(read(KIND, &before, 9).unwrap_err().contains("one before it"));
+    let empty = part("Content-ID: <root@x>", ENVELOPE.replace('@', "").as_bytes());
+    let unrelated = [document.clone(), empty, end.clone()].concat();
+    assert!(read(KIND, &unrelated, 9).unwrap_err().contains("does not refer to"));
+    let rootless = [document.clone(), document, end.clone()].concat();
+    assert!(read(KIND, &rootless, 9).unwrap_err().contains("none of its parts"));
+    let quoted = [part("Content-ID: <root@x>\r\nContent-Transfer-Encoding: quoted-printable", b"<a/>"), end].concat();
+    assert!(read(KIND, &quoted, 9).unwrap_err().contains("quoted-printable"));
+}
+
+#[test]
+fn parts_without_end_are_refused() {
+    let root = part("Content-ID: <root@x>", include("cid:d@x").as_bytes());
+    let many = [root.clone(), part("X: 1", b"").repeat(70)].concat();
+    assert!(read(KIND, &many, 4096).unwrap_err().contains("more than 64 parts"));
+    let mut sorter = Sorter::new(None, Scanner::of_document());
+    let headers = [("x".to_owned(), "y".repeat(600 << 10))];
+    sorter.begin(&headers).unwrap();
+    assert!(sorter.begin(&headers).unwrap_err().contains("nothing refers to"));
+}
+
+#[test]
+fn a_fault_may_come_in_parts_and_in_any_charset() {
+    let envelope = "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body><s:Fault>\
+        <faultcode>s:Client</faultcode><faultstring>r\u{e9}cup\u{e9}ration</faultstring></s:Fault></s:Body></s:Envelope>";
+    let (latin, _, _) = encoding_rs::WINDOWS_1252.encode(envelope);
+    let body = [part("Content-Type: text/xml; charset=ISO-8859-1", &latin), b"\r\n--B--".to_vec()].concat();
+    let mut answer = Answer::of(KIND, Scanner::of_document()).unwrap();
+    answer.feed(&body, &mut Vec::new()).unwrap();
+    assert_eq!(answer.finish(), Ok(Message::Fault(vec!["récupération".to_owned()])));
+}
+
+#[test]
 fn a_large_document_is_not_held() {
     let text = "QUJD".repeat(1 << 20);
     let (head, tail) = ENVELOPE.split_once('@').unwrap();
