@@ -11,7 +11,8 @@
 //! 6. [`intake`] turns bytes into a fact: kept in the [`archive`], recorded in the [`ledger`].
 //! 7. [`delivery`] hands the document over; [`status`] tells people how all this is going.
 //!
-//! [`feed`] holds the words all share, [`state`] the state directory, [`log`] the names of events;
+//! [`feed`] holds the words all share, [`state`] the state directory, [`log`] the names of events; `step` names the moments at
+//! which a test may stop the process;
 //! `simulator` plays the platforms on loopback for the demo and the tests.
 
 pub mod archive;
@@ -35,5 +36,6 @@ pub mod schedule;
 pub mod simulator;
 pub mod state;
 pub mod status;
+mod step;
 pub mod token;
 pub mod words;

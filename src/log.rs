@@ -30,6 +30,10 @@ pub mod event {
     pub const DOCUMENT_REJECTED: &str = "document.rejected";
     /// A file is still being written, or another has taken its place: left for the next poll.
     pub const DOCUMENT_WAITING: &str = "document.waiting";
+    /// The ledger was copied.
+    pub const BACKUP_DONE: &str = "backup.done";
+    /// The ledger could not be copied; tried again an hour later.
+    pub const BACKUP_FAILED: &str = "backup.failed";
     /// A file turned out to be of a kind that its account does not collect: left where it is.
     pub const DOCUMENT_PASSED_OVER: &str = "document.passed_over";
     /// A file that is safe here was removed from its platform.

@@ -5,12 +5,12 @@
 mod common;
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{Daemon, PATIENCE, Town, files};
+use common::{Daemon, PATIENCE, Town, files, held_at_death};
 use tokio::time::timeout;
 use vaguemestre::feed::Kind;
 use vaguemestre::simulator::Call;
@@ -89,39 +89,6 @@ async fn await_moment(town: &Town, chance: &mut Chance) {
         let _ = timeout(Duration::from_millis(1500), town.platform.wait_for(|records| records.len() >= wanted)).await;
     }
     tokio::time::sleep(Duration::from_micros(chance.below(30_000))).await;
-}
-
-/// Ids that the ledger holds, and those whose whole body lies sealed beside it. Read from a copy: the dead daemon's
-/// write-ahead log is for the next daemon to recover.
-async fn held_at_death(town: &Town) -> BTreeSet<String> {
-    let mut held = BTreeSet::new();
-    let copy = tempfile::tempdir().unwrap();
-    for file in ["ledger.sqlite", "ledger.sqlite-wal"] {
-        if town.state().join(file).exists() {
-            std::fs::copy(town.state().join(file), copy.path().join(file)).unwrap();
-        }
-    }
-    if !copy.path().join("ledger.sqlite").exists() {
-        return held;
-    }
-    let tables = common::query_at(copy.path(), "SELECT name FROM sqlite_schema WHERE name = 'documents'").await;
-    if tables.is_empty() {
-        return held;
-    }
-    for row in common::query_at(copy.path(), "SELECT id, remote_id, state FROM documents").await {
-        let sealed = std::fs::read_dir(town.state().join("archive/.incoming")).is_ok_and(|mut entries| {
-            entries.any(|entry| {
-                let name = entry.unwrap().file_name().into_string().unwrap();
-                name.starts_with(&format!("{}.", row[0]))
-                    && Path::new(&name).extension().is_some_and(|it| it == "sealed")
-            })
-        });
-        if sealed || matches!(row[2].as_str(), "stored" | "delivered") {
-            held.insert(row[1].clone());
-        }
-        assert_ne!(row[2], "abandoned", "{row:?}");
-    }
-    held
 }
 
 /// Looks at every file of the inbox, over and over, and remembers what may not be asked for any more.

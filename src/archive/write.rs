@@ -9,12 +9,17 @@ use std::path::Path;
 
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
+use crate::step::step;
+
 /// Makes a new file, 0600, which must not be there yet; symbolic links are not followed.
 ///
 /// # Errors
 /// What the system says.
 pub fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+    step("create");
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    step("created");
+    Ok(file)
 }
 
 /// Makes the folders of `relative` below `root` that are missing, with `mode` (less the umask), and syncs the parent of
@@ -28,7 +33,10 @@ pub fn make_folders(root: &Path, relative: &Path, mode: u32) -> io::Result<()> {
         let parent = path.clone();
         path.push(part);
         match DirBuilder::new().mode(mode).create(&path) {
-            Ok(()) => sync_folder(&parent)?,
+            Ok(()) => {
+                step("folder made");
+                sync_folder(&parent)?;
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => refuse_link(&path)?,
             Err(error) => return Err(error),
         }
@@ -46,13 +54,17 @@ fn refuse_link(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the file's bytes durable. After an error the kernel may call the page clean: never try again, the file counts
+/// Makes the file's bytes durable, and what is said of it ([`super::tag`]). After an error the kernel may call the page clean: never try again, the file counts
 /// as lost.
 ///
 /// # Errors
 /// What the system says.
 pub fn sync_file(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_data()
+    let file = File::open(path)?;
+    step("sync");
+    file.sync_all()?;
+    step("synced");
+    Ok(())
 }
 
 /// Makes the names in a folder durable.
@@ -60,7 +72,11 @@ pub fn sync_file(path: &Path) -> io::Result<()> {
 /// # Errors
 /// What the system says.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    let folder = File::open(path)?;
+    step("folder sync");
+    folder.sync_all()?;
+    step("folder synced");
+    Ok(())
 }
 
 /// Renames `from` to `to`, which is never replaced: the same bytes there already means done, other bytes are an error.
@@ -72,7 +88,10 @@ pub fn place(from: &Path, to: &Path) -> io::Result<()> {
     if from == to {
         return Ok(());
     }
-    match rename_new(from, to) {
+    step("place");
+    let renamed = rename_new(from, to);
+    step("placed");
+    match renamed {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             if same_bytes(from, to)? {
                 std::fs::remove_file(from)
@@ -90,6 +109,7 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         // Some file systems (NFS) lack the flag: a hard link refuses an existing name as well.
         Err(nix::Error::EINVAL | nix::Error::ENOSYS) => {
             std::fs::hard_link(from, to)?;
+            step("linked");
             std::fs::remove_file(from)
         }
         other => Ok(other?),

@@ -15,12 +15,15 @@ mod operator;
 mod plan;
 mod poll;
 mod print;
+mod recover;
+mod restore;
 mod retry;
 mod run;
 mod selection;
 mod show;
 mod status;
 mod token;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,6 +90,12 @@ enum Command {
     Retry(retry::Arguments),
     /// Closes abandoned or lost documents
     Dismiss(dismiss::Arguments),
+    /// Fetches acknowledgements once more where the archive has lost them, deliberately
+    Recover(recover::Arguments),
+    /// Reads the archive again, against the checksums of the ledger
+    Verify(verify::Arguments),
+    /// Puts a copy of the ledger in its place, while no daemon runs, and takes up what the archive holds beyond it
+    Restore(restore::Arguments),
     /// Prints a valid access token of an account, from the store that all programs share
     Token(token::Arguments),
     /// Has API Entreprise asked again, though it seems to have banned this machine or has refused an account
@@ -162,6 +171,9 @@ impl Invocation {
             Command::Retry(arguments) => retry::execute(&context, arguments),
             Command::Dismiss(arguments) => dismiss::execute(&context, arguments),
             Command::Lift(arguments) => lift::execute(&context, arguments),
+            Command::Recover(arguments) => recover::execute(&context, arguments),
+            Command::Verify(arguments) => verify::execute(&context, &arguments),
+            Command::Restore(arguments) => restore::execute(&context, &arguments),
             Command::Token(arguments) => token::execute(&context, &arguments),
             #[cfg(feature = "simulator")]
             Command::Demo(arguments) => demo::execute(&context, &arguments),

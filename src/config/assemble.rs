@@ -45,6 +45,9 @@ pub(super) fn assemble(
         let accounts: Vec<&Entry> = entries.iter().filter(|entry| entry.list.ends_with(".accounts")).collect();
         findings.extend(accounts::none(main, &accounts, &settings));
     }
+    if settings.state.backup.as_os_str().is_empty() {
+        settings.state.backup = settings.state.directory.join("backup");
+    }
     settings.delivery.targets = targets::judge(wanted, &settings, findings);
     rules::judge(&settings, &layers, findings);
     Some(settings)

@@ -56,6 +56,7 @@ pub(super) const SECTIONS: &[Section] = &[
         keys: &[
             key("directory", Path, Absent::Default("/var/lib/vaguemestre")),
             key("reserve", Size(0), Absent::Default("512MiB")),
+            key("backup", Path, Absent::Unset),
         ],
         lists: &[],
     },

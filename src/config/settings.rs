@@ -52,6 +52,9 @@ pub struct State {
     /// Free space, in bytes, below which nothing is collected.
     #[serde(with = "size")]
     pub reserve: u64,
+    /// Where the daily copies of the ledger go; `backup` in the state directory unless the configuration says otherwise.
+    #[serde(default)]
+    pub backup: PathBuf,
 }
 
 /// When feeds are listed.

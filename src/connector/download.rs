@@ -106,8 +106,8 @@ impl Download {
         self.received += next.as_ref().map_or(0, |bytes| bytes.len() as u64);
         match (&next, self.size) {
             (None, Some(size)) if self.received < size => {
-                let detail = format!("it ended after {} of {size} bytes", self.received);
-                Err(ConnectorError::Broken { detail })
+                let detail = format!("{} bytes come where {size} were listed", self.received);
+                Err(ConnectorError::Changed { detail })
             }
             (_, Some(size)) if self.received > size => {
                 let detail = format!("more than the {size} bytes listed come: it is still being written");

@@ -3,7 +3,8 @@
 use super::House;
 use super::operate::Answer;
 use crate::archive::layout;
-use crate::feed::{DocumentState, FeedName};
+use crate::feed::{DocumentState, FeedName, Kind};
+use crate::intake;
 use crate::ledger::{DocumentRow, LedgerError};
 
 /// A document left the state in which the order was judged.
@@ -12,6 +13,7 @@ const CHANGED: &str = "its state has just changed; look again";
 pub(super) enum Act<'a> {
     Retry { accept: bool, again: bool },
     Dismiss(&'a str),
+    Recover,
 }
 
 /// Does `act` to each document; a refusal is a line and exit code 1, and the others go on.
@@ -25,6 +27,7 @@ pub(super) async fn each(house: &House, feed: &str, ids: &[String], act: &Act<'_
         let outcome = match act {
             Act::Retry { accept, again } => retry(house, &feed, id, *accept, *again).await?,
             Act::Dismiss(reason) => dismiss(house, &feed, id, reason).await?,
+            Act::Recover => recover(house, &feed, id).await?,
         };
         match outcome {
             Ok(done) => answer.line(&format!("{feed} {id}: {done}")),
@@ -116,6 +119,43 @@ async fn accept(
             Ok(Err(format!("{path} could not be taken: {error}")))
         }
     }
+}
+
+/// Fetches an acknowledgement by the platform's way for documents that it has given out before; only where our copy is gone.
+async fn recover(house: &House, name: &FeedName, remote_id: &str) -> Result<Result<String, String>, LedgerError> {
+    let plan = house.plan();
+    let Some(feed) =
+        plan.catalog.get(name).filter(|_| name.platform() == "fast" && name.kind() == Kind::Acquittements.as_str())
+    else {
+        return Ok(Err("only acknowledgements of an account of FAST can be recovered".to_owned()));
+    };
+    let Some((id, row, _)) = house.ledger.document(name, remote_id).await? else {
+        return Ok(Err("the ledger knows no such document".to_owned()));
+    };
+    let Ok(state) = row.state.parse::<DocumentState>() else { return Ok(Err(format!("its state is {}", row.state))) };
+    let held = matches!(state, DocumentState::Stored | DocumentState::Delivered);
+    if !held && !matches!(state, DocumentState::Lost | DocumentState::Gone) {
+        return Ok(Err(format!("is {state}: `retry` fetches it in the usual way")));
+    }
+    if held && is_sound(house, &row).await {
+        return Ok(Err(
+            "its copy in the archive is sound; `retry --again` downloads it once more all the same".to_owned()
+        ));
+    }
+    let stem = second_stem(name, &row, house);
+    let Some(claimed) = house.ledger.claim_again(id, state, &house.poller.run, stem, house.clock.now()).await? else {
+        return Ok(Err(CHANGED.to_owned()));
+    };
+    let recovered = house.poller.recover(feed, claimed, held).await?;
+    Ok(recovered.map(|what| format!("was {state}; {what}")))
+}
+
+/// Whether the archived copy of a document still holds what was stored.
+async fn is_sound(house: &House, row: &DocumentRow) -> bool {
+    let (Some(path), Some(sha256)) = (row.archive_path.clone(), row.sha256.clone()) else { return false };
+    let path = house.state.path().join(path);
+    let measured = tokio::task::spawn_blocking(move || intake::measure(&path)).await;
+    matches!(measured, Ok(Ok((_, found))) if found == sha256)
 }
 
 async fn dismiss(

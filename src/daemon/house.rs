@@ -85,8 +85,20 @@ impl House {
     /// # Errors
     /// What keeps it shut; nothing was changed that a later start would not do as well.
     pub async fn open(settings: Settings, role: Role, clock: Arc<dyn Clock>) -> Result<Self, HouseError> {
+        let state = StateDirectory::hold(&settings.state.directory, role, clock.now()).await?;
+        Self::open_held(state, settings, clock).await
+    }
+
+    /// The same of a state directory that is held already.
+    ///
+    /// # Errors
+    /// As [`House::open`].
+    pub(super) async fn open_held(
+        state: StateDirectory,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, HouseError> {
         let now = clock.now();
-        let state = StateDirectory::hold(&settings.state.directory, role, now).await?;
         let root = Arc::new(state.path().to_owned());
         let ledger = Ledger::open(&root, now).await?;
         let interrupted = ledger.release_dead_claims(now).await?;

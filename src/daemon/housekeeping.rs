@@ -1,5 +1,7 @@
 //! What is done once an hour, off the hours of polls: old polls forgotten, certificates watched.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{House, apis};
@@ -28,6 +30,26 @@ pub(super) async fn tidy(house: &House) {
     }
     if let Err(error) = tell_of_ends(house, now).await {
         tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "what ends soon is told tomorrow: {error}");
+    }
+}
+
+/// A copy of the ledger, where the last one is a day old.
+pub(super) async fn back_up(house: Arc<House>) {
+    let now = house.clock.now();
+    let folder = house.plan().settings.state.backup.clone();
+    match house.ledger.back_up(&folder, now).await {
+        Ok(None) => {}
+        Ok(Some(path)) => {
+            tracing::info!(event = event::BACKUP_DONE, path = %path.display(), "the ledger is copied to {}", path.display());
+        }
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            tracing::error!(
+                event = event::BACKUP_FAILED,
+                remedy = error.remedy(),
+                "{error}{cause}; it is tried again in an hour"
+            );
+        }
     }
 }
 

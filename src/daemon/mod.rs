@@ -13,6 +13,7 @@ mod house;
 mod housekeeping;
 pub mod operate;
 mod reload;
+pub mod restore;
 pub(crate) mod signals;
 mod supervisor;
 mod ticker;
@@ -56,11 +57,16 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyh
     supervisor::ready();
     // What is due already does not wait for the first bell.
     dispatcher.tick().await;
+    tokio::spawn(housekeeping::back_up(Arc::clone(&house)));
     loop {
         tokio::select! {
             tick = ticker.next() => match tick {
                 Tick::Dispatch => dispatcher.tick().await,
-                Tick::Housekeeping => housekeeping::tidy(&house).await,
+                Tick::Housekeeping => {
+                    housekeeping::tidy(&house).await;
+                    // A large ledger takes a while: polls go on meanwhile.
+                    tokio::spawn(housekeeping::back_up(Arc::clone(&house)));
+                }
             },
             () = dispatcher.reap() => {}
             signal = signals.next() => match signal {

@@ -39,6 +39,13 @@ pub enum Order {
         /// Downloads a held document again.
         again: bool,
     },
+    /// Fetches acknowledgements once more, where the archive has lost them.
+    Recover {
+        /// The feed.
+        feed: String,
+        /// The documents' remote ids.
+        ids: Vec<String>,
+    },
     /// Closes abandoned or lost documents.
     Dismiss {
         /// The feed.
@@ -67,6 +74,7 @@ impl Order {
         match self {
             Self::Poll { .. } => "poll",
             Self::Retry { .. } => "retry",
+            Self::Recover { .. } => "recover",
             Self::Dismiss { .. } => "dismiss",
             Self::Lift { .. } => "lift",
             Self::Token { .. } => "token",
@@ -128,6 +136,7 @@ pub async fn obey(house: &House, order: &Order, actor: &str) -> Result<Answer, L
         Order::Retry { feed, ids, accept, again } => {
             by_hand::each(house, feed, ids, &by_hand::Act::Retry { accept: *accept, again: *again }).await
         }
+        Order::Recover { feed, ids } => by_hand::each(house, feed, ids, &by_hand::Act::Recover).await,
         Order::Dismiss { feed, ids, reason } => by_hand::each(house, feed, ids, &by_hand::Act::Dismiss(reason)).await,
         Order::Lift { account } => lift(house, account).await,
         Order::Token { account } => Ok(token(&house.tokens, account).await),

@@ -15,6 +15,7 @@ use crate::archive::layout::{self, hex};
 use crate::archive::write;
 use crate::config::Target;
 use crate::ledger::Pending;
+use crate::step::step;
 
 /// Where copies are written, below the inbox.
 const HIDDEN: &str = ".vaguemestre";
@@ -73,6 +74,7 @@ fn copy(root: &Path, target: &Target, pending: &Pending) -> io::Result<PathBuf> 
     let outcome = copy_bytes(&archived, &temporary, &pending.sha256)
         .and_then(|copy| copy.set_permissions(Permissions::from_mode(target.file_mode)).map(|()| copy))
         .and_then(|copy| copy.sync_all())
+        .inspect(|()| step("copy synced"))
         .and_then(|()| write::place(&temporary, &place));
     if let Err(error) = outcome {
         // The copy is of no use; the archive has the document.
@@ -99,6 +101,7 @@ fn copy_bytes(from: &Path, to: &Path, sha256: &str) -> io::Result<File> {
         }
         hash.update(&chunk[..count]);
         copy.write_all(&chunk[..count])?;
+        step("copied");
     }
     if hex(&hash.finalize()) != sha256 {
         let text = format!("{} no longer holds the bytes that were stored", from.display());

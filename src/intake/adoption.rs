@@ -8,12 +8,14 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
 use super::reception::{judge, measure, set_aside, summary_of};
 use super::{Intake, IntakeError, Sealed};
-use crate::archive::layout;
-use crate::content::MediaType;
+use crate::archive::{layout, tag, write};
+use crate::content::{self, MediaType};
+use crate::feed::FeedName;
 use crate::ledger::{Claimed, Ledger};
 use crate::log::event;
 
@@ -124,4 +126,77 @@ async fn blocking<T: Send + 'static>(
     let owned = path.to_owned();
     let failed = |source| IntakeError::Disk { path: path.to_owned(), source };
     spawn_blocking(move || work(&owned)).await.map_err(|error| failed(error.into()))?.map_err(failed)
+}
+
+/// What a copy is, and what it says.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256, in hexadecimal.
+    pub sha256: String,
+    /// What the bytes are.
+    pub media_type: MediaType,
+    /// Its own name, where it says one.
+    pub name: Option<String>,
+    /// What it says, as JSON.
+    pub summary: Option<String>,
+}
+
+/// Measures a copy of the archive, whatever brought it there; `fast`: of FAST-Parapheur. This blocks.
+///
+/// # Errors
+/// What the system says.
+pub fn measure_copy(path: &Path, fast: bool) -> io::Result<Measured> {
+    let (size, sha256) = measure(path)?;
+    let file = BufReader::new(File::open(path)?);
+    let judged = if fast { content::judge(file, size)? } else { content::judge_answer(file, size)? };
+    let media_type = judged.unwrap_or_else(|reason| reason.media_type());
+    let summary = summary_of(fast, media_type, File::open(path)?)?;
+    let name = summary.as_ref().and_then(|summary| summary.nom_fic.clone());
+    Ok(Measured { size, sha256, media_type, name, summary: summary.map(|summary| summary.json.to_string()) })
+}
+
+/// Empties the folder of what is arriving, below the state directory `root`, where the rows that its files are named by are
+/// lost: whole ones that say what they are go to their places in the archive, all others to the quarantine. Answers how many
+/// of these there are. This blocks.
+///
+/// # Errors
+/// What the system says; what was dealt with before stays so.
+pub fn rescue(root: &Path, now: Timestamp) -> io::Result<usize> {
+    let entries = match std::fs::read_dir(root.join(layout::INCOMING)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        other => other?,
+    };
+    let mut set_aside_count = 0;
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let whole = match layout::parse_sealed(&name) {
+            Some(sealed) => measure(&path)? == (sealed.size, sealed.sha256),
+            None => false,
+        };
+        let feed = tag::read(&path)?.filter(|_| whole);
+        match feed.and_then(|tag| Some((tag.feed.parse::<FeedName>().ok()?, tag.remote_id))) {
+            Some((feed, remote_id)) => put_away(root, &path, &feed, &remote_id, now)?,
+            None => {
+                set_aside(root, &path, &layout::safe_name(&name))?;
+                set_aside_count += 1;
+            }
+        }
+    }
+    Ok(set_aside_count)
+}
+
+fn put_away(root: &Path, path: &Path, feed: &FeedName, remote_id: &str, now: Timestamp) -> io::Result<()> {
+    let measured = measure_copy(path, feed.platform() == "fast")?;
+    let stem = layout::stem(feed, remote_id, now);
+    if let Some(folder) = Path::new(&stem).parent() {
+        write::make_folders(root, folder, 0o700)?;
+    }
+    let extension = measured.media_type.extension();
+    let place = root.join(format!("{stem}.{}.{extension}", &measured.sha256[..8]));
+    write::sync_file(path)?;
+    write::place(path, &place)?;
+    place.parent().map_or(Ok(()), write::sync_folder)
 }

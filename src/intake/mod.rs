@@ -17,9 +17,9 @@ use std::sync::{Arc, RwLock};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-pub use adoption::{Adopted, adopt};
+pub use adoption::{Adopted, Measured, adopt, measure_copy, rescue};
 pub use keeper::Sealed;
-pub use reception::{Objection, Reception, Verdict};
+pub use reception::{Objection, Reception, Verdict, measure};
 
 use crate::archive::{layout, write};
 use crate::clock::Clock;

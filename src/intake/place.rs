@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::Sealed;
+use crate::archive::tag::{self, Tag};
 use crate::archive::write;
 
 /// Threads that sync one batch: more gained nothing on ext4.
@@ -14,11 +15,11 @@ const SYNCERS: usize = 4;
 pub(super) fn sync_files(batch: Vec<Sealed>) -> Vec<(Sealed, io::Result<()>)> {
     let share = batch.len().div_ceil(SYNCERS).max(1);
     let synced: Vec<io::Result<()>> = if batch.len() == 1 {
-        batch.iter().map(|sealed| write::sync_file(&sealed.path)).collect()
+        batch.iter().map(sync).collect()
     } else {
         std::thread::scope(|scope| {
-            let sync = |part: &[Sealed]| part.iter().map(|one| write::sync_file(&one.path)).collect::<Vec<_>>();
-            let threads: Vec<_> = batch.chunks(share).map(|part| scope.spawn(move || sync(part))).collect();
+            let sync_all = |part: &[Sealed]| part.iter().map(sync).collect::<Vec<_>>();
+            let threads: Vec<_> = batch.chunks(share).map(|part| scope.spawn(move || sync_all(part))).collect();
             threads
                 .into_iter()
                 .zip(batch.chunks(share))
@@ -30,6 +31,16 @@ pub(super) fn sync_files(batch: Vec<Sealed>) -> Vec<(Sealed, io::Result<()>)> {
         })
     };
     batch.into_iter().zip(synced).collect()
+}
+
+/// A file says what it is a copy of before it is synced.
+fn sync(sealed: &Sealed) -> io::Result<()> {
+    tag::attach(&sealed.path, &tag_of(sealed))?;
+    write::sync_file(&sealed.path)
+}
+
+fn tag_of(sealed: &Sealed) -> Tag {
+    Tag::of(sealed.document.feed.as_str(), sealed.document.remote())
 }
 
 /// Renames each synced file to its stem, then syncs each folder once. Answers where each lies, relative to `root`; a file
@@ -68,6 +79,9 @@ fn place_one(root: &Path, sealed: &mut Sealed) -> io::Result<String> {
     let mut refused = None;
     for name in names {
         let place = root.join(&name);
+        if sealed.path != place {
+            tag::ensure(&sealed.path, &place, &tag_of(sealed))?;
+        }
         match write::place(&sealed.path, &place) {
             Ok(()) => {
                 // Tried again, it lies in its place already.

@@ -10,10 +10,12 @@ use tokio::task::spawn_blocking;
 
 use super::{IntakeError, Sealed};
 use crate::archive::layout::{self, hex};
+use crate::archive::tag::{self, Tag};
 use crate::archive::write;
 use crate::content::summary::{Summary, summarise};
 use crate::content::{self, MediaType, NotAReturn};
 use crate::ledger::Claimed;
+use crate::step::step;
 
 /// Bodies up to this size never leave memory before they have ended: most returns are smaller.
 const SPILL: usize = 64 << 10;
@@ -202,6 +204,7 @@ fn spill(
     };
     spilled.hash.update(&buffer);
     spilled.file.write_all(&buffer)?;
+    step("written");
     buffer.clear();
     Ok((spilled, buffer))
 }
@@ -294,7 +297,11 @@ fn seal(
     (media_type, summary): Content,
 ) -> io::Result<Sealed> {
     let path = sealed_path(root, &document, size, &sha256, false);
+    // It says of itself what it is, should the ledger be lost.
+    tag::attach(temporary, &Tag::of(document.feed.as_str(), document.remote()))?;
+    step("seal");
     std::fs::rename(temporary, &path)?;
+    step("sealed");
     Ok(Sealed { document, path, size, sha256, media_type, summary })
 }
 
@@ -329,8 +336,11 @@ pub(super) async fn accept(root: Arc<PathBuf>, document: Claimed, path: PathBuf)
     sealed.await.map_err(|error| failed(error.into()))?.map_err(disk(&path))
 }
 
-/// Size and SHA-256 of a file.
-pub(super) fn measure(path: &Path) -> io::Result<(u64, String)> {
+/// Size and SHA-256 of a file. This blocks.
+///
+/// # Errors
+/// What the system says.
+pub fn measure(path: &Path) -> io::Result<(u64, String)> {
     let mut hash = Sha256::new();
     let mut file = BufReader::with_capacity(SPILL, File::open(path)?);
     let mut size = 0;

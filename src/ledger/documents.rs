@@ -221,6 +221,40 @@ impl Ledger {
         .await
     }
 
+    /// Claims a document in state `seen` to be fetched once more by hand, its copy to lie at `stem`. `None` where its state has
+    /// changed meanwhile.
+    ///
+    /// # Errors
+    /// When the ledger fails: then no request may leave.
+    pub async fn claim_again(
+        &self,
+        id: i64,
+        seen: DocumentState,
+        run: &str,
+        stem: String,
+        now: Timestamp,
+    ) -> Result<Option<Claimed>, LedgerError> {
+        let run = run.to_owned();
+        self.write(move |c| {
+            Box::pin(async move {
+                let row = sqlx::query(claimed_by!(
+                    "UPDATE documents SET state = 'fetching', claimed_by = $1, stem = $2, requested_at = $5
+                     WHERE id = $3 AND state = $4 AND state <> 'fetching' RETURNING",
+                    ""
+                ))
+                .bind(run)
+                .bind(stem)
+                .bind(id)
+                .bind(seen.as_str())
+                .bind(stamp(now))
+                .fetch_optional(c)
+                .await?;
+                Ok(row.as_ref().and_then(claimed))
+            })
+        })
+        .await
+    }
+
     /// The claim on row `id`, whoever holds it; `None` where it is not being fetched.
     ///
     /// # Errors

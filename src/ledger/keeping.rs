@@ -71,7 +71,7 @@ async fn store(c: &mut SqliteConnection, kept: &Kept, now: &str) -> Result<Optio
     let state = if targets.is_empty() { DocumentState::Delivered } else { DocumentState::Stored };
     sqlx::query(
         "UPDATE documents SET state = $1, stored_at = $2, poll_id = coalesce($3, poll_id), size = $4, sha256 = $5,
-             media_type = $6, archive_path = $7, name = $9, summary = $10, same_as = $11, error = NULL,
+             media_type = $6, archive_path = $7, name = coalesce($9, name), summary = coalesce($10, summary), same_as = $11, error = NULL,
              claimed_by = NULL, claimed_until = NULL, next_try_at = NULL, quarantine_path = NULL,
              quarantine_sha256 = NULL
          WHERE id = $8",
@@ -89,6 +89,22 @@ async fn store(c: &mut SqliteConnection, kept: &Kept, now: &str) -> Result<Optio
     .bind(&twin)
     .execute(&mut *c)
     .await?;
+    deliver(c, kept.id, targets, now).await?;
+    sqlx::query("UPDATE feeds SET last_document_at = $1 WHERE feed = (SELECT feed FROM documents WHERE id = $2)")
+        .bind(now)
+        .bind(kept.id)
+        .execute(c)
+        .await?;
+    Ok(twin)
+}
+
+/// Orders the deliveries of document `id` to `targets`.
+pub(super) async fn deliver(
+    c: &mut SqliteConnection,
+    id: i64,
+    targets: &[String],
+    now: &str,
+) -> Result<(), sqlx::Error> {
     for target in targets {
         sqlx::query(
             "INSERT INTO deliveries (feed, remote_id, target, state, created_at, next_try_at)
@@ -98,14 +114,9 @@ async fn store(c: &mut SqliteConnection, kept: &Kept, now: &str) -> Result<Optio
         )
         .bind(target)
         .bind(now)
-        .bind(kept.id)
+        .bind(id)
         .execute(&mut *c)
         .await?;
     }
-    sqlx::query("UPDATE feeds SET last_document_at = $1 WHERE feed = (SELECT feed FROM documents WHERE id = $2)")
-        .bind(now)
-        .bind(kept.id)
-        .execute(c)
-        .await?;
-    Ok(twin)
+    Ok(())
 }

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod actions;
+mod backup;
 mod calls;
 mod catalogue;
 mod deliveries;
@@ -22,6 +23,7 @@ mod polls;
 mod quotas;
 mod register;
 mod requests;
+mod restoring;
 mod riders;
 mod subjects;
 #[cfg(test)]
@@ -40,6 +42,7 @@ use sqlx::sqlite::SqliteConnection;
 
 pub use accounts::{AccountRow, CertificateFacts};
 pub use actions::Action;
+pub use backup::{BackupError, judge_copy};
 pub use calls::NewCall;
 pub use catalogue::{DocumentRow, FeedRow, Filter, StateCount};
 pub use deliveries::{Backlog, Pending, Settled};
@@ -54,6 +57,7 @@ pub use polls::{ClaimTerms, HealthChange, Outcome, PollEnd};
 pub use quotas::{BanRow, QuotaRow};
 pub use register::{Conflict, FeedIdentity, Registration};
 pub use requests::{Request, RequestState};
+pub use restoring::{Acquaintance, Copy};
 pub use subjects::{DueSubject, Enrolment, KnownSubject, SubjectAnswer, Validators};
 pub use tokens::{KeptToken, Moment, TokenRow, TokenTrouble};
 pub use versions::{NewVersion, Version};

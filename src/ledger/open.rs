@@ -141,7 +141,7 @@ fn refuse_missing(path: &Path) -> Result<(), LedgerError> {
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
@@ -191,7 +191,7 @@ async fn assert_sound(connection: &mut SqliteConnection, path: &Path) -> Result<
 
 /// Judges the file before anything is written into it. The connection cannot write: closing any other would move the
 /// write-ahead log into a file that is damaged, or not ours to change.
-async fn examine(path: &Path) -> Result<(), LedgerError> {
+pub(super) async fn examine(path: &Path) -> Result<(), LedgerError> {
     let failed = |error| LedgerError::from_sqlx(path.to_owned(), error);
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(PATIENCE);
     let mut connection = options.disable_statement_logging().connect().await.map_err(failed)?;
@@ -274,11 +274,16 @@ async fn copy_aside(connection: &mut SqliteConnection, path: &Path, found: i64) 
         // A migration that failed has left it: it holds the same ledger, or an older state of it, and stays.
         return Ok(());
     }
+    copy_whole(connection, &copy).await
+}
+
+/// Copies the ledger to `copy`, a file that must not be there yet: consistent, without tokens, synced.
+pub(super) async fn copy_whole(connection: &mut SqliteConnection, copy: &Path) -> Result<(), sqlx::Error> {
     // VACUUM INTO takes an empty file: this one is closed to others from the start.
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&copy).map_err(sqlx::Error::Io)?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(copy).map_err(sqlx::Error::Io)?;
     sqlx::query("VACUUM INTO $1").bind(copy.display().to_string()).execute(connection).await?;
-    without_tokens(&copy).await?;
-    File::open(&copy).and_then(|file| file.sync_all()).map_err(sqlx::Error::Io)
+    without_tokens(copy).await?;
+    File::open(copy).and_then(|file| file.sync_all()).map_err(sqlx::Error::Io)
 }
 
 /// Tokens stay out of copies: they are of use to whoever reads them, and worth nothing when a copy is put back.

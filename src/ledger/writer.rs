@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::LedgerError;
 use crate::log::event;
+use crate::step::step;
 
 /// Pieces of work committed together at most: bounds how long one commit takes.
 const BATCH: usize = 128;
@@ -129,10 +130,12 @@ async fn commit(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -
             return Err(error);
         }
     }
+    step("commit");
     if let Err(error) = connection.execute("COMMIT").await {
         roll_back(connection).await;
         return Err(error);
     }
+    step("committed");
     Ok(())
 }
 

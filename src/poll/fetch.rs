@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::room::Promise;
 use super::{Feed, Poller};
 use crate::archive::layout;
 use crate::connector::{Connector, ConnectorError, Download};
@@ -11,6 +12,7 @@ use crate::intake::{IntakeError, Objection, Reception, Sealed, Verdict};
 use crate::ledger::{Claimed, LedgerError, Open};
 use crate::log::event;
 use crate::schedule::{Calendar, Span};
+use crate::step::step;
 
 /// A long wait is cut into pieces, for the wall clock may be set meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(20);
@@ -46,16 +48,9 @@ pub(super) async fn fetch<C: Connector>(
     document: Open,
 ) -> Result<Try, LedgerError> {
     let limit = feed.lane.max_document;
-    let calendar = feed.cadence.calendar();
-    let _room = loop {
-        if !wait_while(poller, feed, Calendar::download_hold).await {
-            return Ok(Try::Stopped);
-        }
-        let Some(room) = poller.room.promise(limit).await else { return Ok(Try::NoRoom) };
-        // Waiting for room may have led into a window.
-        if calendar.download_hold(poller.clock.now()).is_none() {
-            break room;
-        }
+    let _room = match admit(poller, feed, limit).await {
+        Ok(room) => room,
+        Err(held_up) => return Ok(held_up),
     };
     let now = poller.clock.now();
     let stem = layout::stem(&feed.name, &document.remote_id, now);
@@ -65,8 +60,34 @@ pub(super) async fn fetch<C: Connector>(
     Ok(download(poller, way, claimed, limit).await)
 }
 
+/// Tries to fetch a document that an operator's order has claimed.
+pub(super) async fn fetch_claimed<C: Connector>(poller: &Poller, feed: &Feed, way: &C, claimed: Claimed) -> Try {
+    let limit = feed.lane.max_document;
+    match admit(poller, feed, limit).await {
+        Ok(_room) => download(poller, way, claimed, limit).await,
+        Err(held_up) => held_up,
+    }
+}
+
+/// Waits until a download may leave, and has room on the disk; else why it may not.
+async fn admit<'a>(poller: &'a Poller, feed: &Feed, limit: u64) -> Result<Promise<'a>, Try> {
+    loop {
+        if !wait_while(poller, feed, Calendar::download_hold).await {
+            return Err(Try::Stopped);
+        }
+        let Some(room) = poller.room.promise(limit).await else { return Err(Try::NoRoom) };
+        // Waiting for room may have led into a window.
+        if feed.cadence.calendar().download_hold(poller.clock.now()).is_none() {
+            return Ok(room);
+        }
+    }
+}
+
 async fn download<C: Connector>(poller: &Poller, way: &C, claimed: Claimed, limit: u64) -> Try {
-    let download = match way.fetch(&claimed.remote()).await {
+    step("ask");
+    let fetched = way.fetch(&claimed.remote()).await;
+    step("answered");
+    let download = match fetched {
         Ok(download) => download,
         Err(error) => return Try::Failed(claimed, error),
     };
@@ -74,7 +95,9 @@ async fn download<C: Connector>(poller: &Poller, way: &C, claimed: Claimed, limi
         return Try::TooLarge(claimed, limit);
     }
     let mut reception = poller.intake.receive(&claimed, limit);
-    match pump(download, &mut reception).await {
+    let pumped = pump(download, &mut reception).await;
+    step("arrived");
+    match pumped {
         Ok(doubt) => match end(reception, doubt).await {
             Ok(Verdict::Return(sealed)) => match poller.intake.sort(*sealed).await {
                 Ok(Some(sealed)) => Try::Sealed(sealed),

@@ -7,6 +7,7 @@ use super::{Claim, Feed, Poller};
 use crate::connector::{Access, Cause, Connector, ConnectorError, Listing};
 use crate::ledger::{ClaimTerms, Due, LedgerError};
 use crate::schedule::{Calendar, Seed};
+use crate::step::step;
 
 /// Requests in a row that meet no answer end a listing: what remains would fare no better.
 const FAILURES: usize = 3;
@@ -47,7 +48,10 @@ pub(super) async fn list<C: Connector>(
         if !std::mem::take(&mut first) && !may_leave(poller, feed, due, claim).await? {
             return Ok(Listed { listing, cut: Some(Cut::Stopped) });
         }
-        match way.list(&page).await {
+        step("list");
+        let listed = way.list(&page).await;
+        step("listed");
+        match listed {
             Ok(part) => {
                 failures = 0;
                 listing.refused.extend(part.refused);

@@ -8,6 +8,7 @@ mod fetch;
 mod judgement;
 mod listing;
 mod pass;
+mod recover;
 mod release;
 pub mod room;
 pub mod source;

@@ -15,6 +15,7 @@ use crate::feed::FeedName;
 use crate::ledger::{LedgerError, Unreleased};
 use crate::log::event;
 use crate::schedule::Calendar;
+use crate::step::step;
 
 /// Documents looked up at a time.
 const PAGE: u32 = 200;
@@ -112,7 +113,9 @@ async fn tell<C: Connector>(
         if !wait_while(poller, feed, Calendar::request_hold).await {
             return None;
         }
+        step("release");
         let told = way.release(&document.remote).await;
+        step("released");
         let again = matches!(told, Err(ConnectorError::Broken { .. } | ConnectorError::Unavailable { .. }));
         outcome = Some(told);
         if !again {

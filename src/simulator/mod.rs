@@ -30,6 +30,7 @@ mod shop;
 mod soap;
 mod tls;
 mod webdav;
+mod zip;
 
 pub use answer::Framing;
 pub use entreprise::Entreprise;

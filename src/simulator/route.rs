@@ -14,6 +14,8 @@ pub enum Call {
     List,
     /// `…/{id}/{kind}/download`, `download…`, `GET`
     Download,
+    /// `…/{id}/download?acquit=true`, `download` with `acquit`: once more, with the file deposited, in a ZIP
+    Again,
     /// `HEAD`
     Look,
     /// `DELETE`
@@ -64,6 +66,10 @@ impl Route {
             return Some(Self::of_place(place, &request.method));
         }
         let (subject, rest) = path.strip_prefix(BASE)?.split_once('/')?;
+        if rest == "download" && request.path.ends_with("?fdc=false&acquit=true") {
+            let (call, kind) = (Call::Again, Kind::Acquittements);
+            return Some(Self { call, kind, subject: percent_decoded(subject)?, interface: Interface::Rest });
+        }
         let (kind, call) = rest.split_once('/')?;
         let kind = Kind::USUAL.into_iter().find(|&candidate| word(candidate) == kind)?;
         let call = match call {

@@ -17,6 +17,7 @@ use super::route::{Call, Interface, Route};
 use super::soap::{self, Mtom, Order};
 use super::tls::Visitor;
 use super::webdav::{self, Dialect, File, Place, Tree};
+use super::zip;
 use crate::clock::Clock;
 use crate::feed::Kind;
 
@@ -339,6 +340,10 @@ impl Inner {
         if !self.admits(&document.siren, client) {
             return fault("Erreur lors de l'authentification, accès refusé");
         }
+        if order.call == Call::Again {
+            let zip = zip::stored(&[("pes.xml", b"<PES_Aller/>"), ("acquit.xml", &document.bytes)]);
+            return (soap::carried(order, &zip, self.behaviour.mtom).framed(self.behaviour.framing), None);
+        }
         if document.collected && self.behaviour.forget_collected.is_some() {
             return fault("Le nœud n'existe pas");
         }
@@ -396,6 +401,10 @@ impl Inner {
         };
         if !self.admits(&document.siren, client) {
             return (unauthorized(now), None);
+        }
+        if route.call == Call::Again {
+            let zip = zip::stored(&[("pes.xml", b"<PES_Aller/>"), ("acquit.xml", &document.bytes)]);
+            return (Answer::new(200, "application/zip", zip).framed(self.behaviour.framing), None);
         }
         if let (true, Some(status)) = (document.collected, self.behaviour.forget_collected) {
             return (denied(status), None);

@@ -80,7 +80,11 @@ pub(super) fn read(request: &Request) -> Result<Order, String> {
     };
     let subject = parameter(if call == Call::List { "siren" } else { "documentId" })?;
     let circuit = (operation == "listRemainingSignedDocs").then(|| parameter("circuitId")).transpose()?;
+    let mut order = Order { call, kind, subject, circuit, operation: operation.clone() };
     if operation == "download" {
+        if parameter("acquit")? == "true" {
+            (order.call, order.kind) = (Call::Again, Kind::Acquittements);
+        }
         for flag in ["fdc", "acquit"] {
             let value = parameter(flag)?;
             if !["true", "false"].contains(&value.as_str()) {
@@ -88,7 +92,7 @@ pub(super) fn read(request: &Request) -> Result<Order, String> {
             }
         }
     }
-    Ok(Order { call, kind, subject, circuit, operation })
+    Ok(order)
 }
 
 /// The operation of an envelope and its parameters.

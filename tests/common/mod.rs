@@ -4,7 +4,9 @@
 
 pub mod by_hand;
 pub mod shares;
+pub mod shop;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -304,7 +306,12 @@ impl Drop for Daemon {
 
 /// Rows of a query on the ledger in `folder`, each column as text (`NULL` is empty).
 pub async fn query_at(folder: &Path, sql: &str) -> Vec<Vec<String>> {
-    let options = SqliteConnectOptions::new().filename(folder.join("ledger.sqlite")).busy_timeout(PATIENCE);
+    query_file(&folder.join("ledger.sqlite"), sql).await
+}
+
+/// The same of any ledger's file.
+pub async fn query_file(path: &Path, sql: &str) -> Vec<Vec<String>> {
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(PATIENCE);
     let mut connection = options.connect().await.unwrap();
     let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap();
     let text = |row: &sqlx::sqlite::SqliteRow, index: usize| {
@@ -313,4 +320,37 @@ pub async fn query_at(folder: &Path, sql: &str) -> Vec<Vec<String>> {
     let rows = rows.iter().map(|row| (0..row.len()).map(|index| text(row, index)).collect()).collect();
     connection.close().await.unwrap();
     rows
+}
+
+/// Ids that the ledger holds, and those whose whole body lies sealed beside it. Read from a copy: the dead daemon's
+/// write-ahead log is for the next daemon to recover.
+pub async fn held_at_death(town: &Town) -> BTreeSet<String> {
+    let mut held = BTreeSet::new();
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["ledger.sqlite", "ledger.sqlite-wal"] {
+        if town.state().join(file).exists() {
+            std::fs::copy(town.state().join(file), copy.path().join(file)).unwrap();
+        }
+    }
+    if !copy.path().join("ledger.sqlite").exists() {
+        return held;
+    }
+    let tables = query_at(copy.path(), "SELECT name FROM sqlite_schema WHERE name = 'documents'").await;
+    if tables.is_empty() {
+        return held;
+    }
+    for row in query_at(copy.path(), "SELECT id, remote_id, state FROM documents").await {
+        let sealed = std::fs::read_dir(town.state().join("archive/.incoming")).is_ok_and(|mut entries| {
+            entries.any(|entry| {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                name.starts_with(&format!("{}.", row[0]))
+                    && Path::new(&name).extension().is_some_and(|it| it == "sealed")
+            })
+        });
+        if sealed || matches!(row[2].as_str(), "stored" | "delivered") {
+            held.insert(row[1].clone());
+        }
+        assert_ne!(row[2], "abandoned", "{row:?}");
+    }
+    held
 }

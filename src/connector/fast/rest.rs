@@ -1,7 +1,7 @@
 //! FAST over REST (guide v3.4, §2.6), with the account's certificate.
 
 use super::refusal::{self, Asked};
-use super::{listing, plain};
+use super::{GivesAgain, listing, plain};
 use crate::connector::{Connector, ConnectorError, Download, Listing, Page};
 use crate::content::platform_error;
 use crate::feed::{Kind, RemoteDocument};
@@ -28,6 +28,18 @@ impl Rest {
     pub fn new(client: Client, base_url: &str, siren: &str, kind: Kind) -> Option<Self> {
         let (base_url, siren) = (format!("{base_url}{BASE}"), siren.to_owned());
         Some(Self { client, base_url, siren, word: word(kind)? })
+    }
+}
+
+impl Rest {
+    async fn download(&self, url: &str) -> Result<Download, ConnectorError> {
+        let mut answer = reattempt::until_connected(|| self.client.get(url, "*/*")).await?;
+        if answer.status != 200 {
+            return Err(refusal::of_status(answer, Asked::Document).await);
+        }
+        plain::uncoded(&answer)?;
+        let head = answer.body.next().await?;
+        plain::download(answer, head).await
     }
 }
 
@@ -59,13 +71,12 @@ impl Connector for Rest {
     }
 
     async fn fetch(&self, document: &RemoteDocument) -> Result<Download, ConnectorError> {
-        let url = format!("{}/{}/{}/download", self.base_url, document.id, self.word);
-        let mut answer = reattempt::until_connected(|| self.client.get(&url, "*/*")).await?;
-        if answer.status != 200 {
-            return Err(refusal::of_status(answer, Asked::Document).await);
-        }
-        plain::uncoded(&answer)?;
-        let head = answer.body.next().await?;
-        plain::download(answer, head).await
+        self.download(&format!("{}/{}/{}/download", self.base_url, document.id, self.word)).await
+    }
+}
+
+impl GivesAgain for Rest {
+    async fn fetch_again(&self, id: &str) -> Result<Download, ConnectorError> {
+        self.download(&format!("{}/{id}/download?fdc=false&acquit=true", self.base_url)).await
     }
 }

@@ -23,8 +23,8 @@ use self::answer::Answer;
 use self::envelope::{LARGEST_LIST, Scanner};
 use self::listing::Entries;
 use self::message::Message;
-use super::plain;
 use super::refusal::{self, Asked};
+use super::{GivesAgain, plain};
 use crate::connector::words::{shown, summary};
 use crate::connector::{Connector, ConnectorError, Download, Listing, Page, Unfit, Unwrap};
 use crate::content::platform_error;
@@ -58,6 +58,33 @@ impl Soap {
     async fn send(&self, envelope: Vec<u8>) -> Result<http::Answer, HttpError> {
         let headers = [("content-type", "text/xml; charset=utf-8"), ("soapaction", "\"\""), ("accept", "*/*")];
         self.client.request(Method::POST, &self.url, &headers, envelope).await
+    }
+
+    /// Asks for the document `id`.
+    async fn download(
+        &self,
+        operation: &str,
+        id: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Download, ConnectorError> {
+        let envelope = envelope(operation, parameters)?;
+        let mut answer = reattempt::until_connected(|| self.send(envelope.clone())).await?;
+        if answer.status != 200 {
+            return Err(self.refusal(answer, Asked::Document).await);
+        }
+        if let Err(error) = plain::uncoded(&answer) {
+            return Ok(Download::doubtful(None, answer.body, error.to_string()));
+        }
+        let content_type = content_type(&answer);
+        let head = start(&mut answer).await?;
+        if !is_envelope(&content_type, &head) {
+            // The intake says what it is, and sets it aside.
+            return plain::download(answer, Some(head)).await;
+        }
+        Ok(match Answer::of(&content_type, Scanner::of_document()) {
+            Ok(reader) => Download::wrapped(head, answer.body, Box::new(Wrapped::new(reader, id))),
+            Err(doubt) => Download::doubtful(Some(head), answer.body, doubt),
+        })
     }
 
     /// The error that an answer with another status than 200 stands for: a fault says more than its status.
@@ -156,24 +183,13 @@ impl Connector for Soap {
             // The file alone: with either the answer is a ZIP (§2.5.1).
             parameters.extend([("fdc", "false"), ("acquit", "false")]);
         }
-        let envelope = envelope(operations(self.kind).1, &parameters)?;
-        let mut answer = reattempt::until_connected(|| self.send(envelope.clone())).await?;
-        if answer.status != 200 {
-            return Err(self.refusal(answer, Asked::Document).await);
-        }
-        if let Err(error) = plain::uncoded(&answer) {
-            return Ok(Download::doubtful(None, answer.body, error.to_string()));
-        }
-        let content_type = content_type(&answer);
-        let head = start(&mut answer).await?;
-        if !is_envelope(&content_type, &head) {
-            // The intake says what it is, and sets it aside.
-            return plain::download(answer, Some(head)).await;
-        }
-        Ok(match Answer::of(&content_type, Scanner::of_document()) {
-            Ok(reader) => Download::wrapped(head, answer.body, Box::new(Wrapped::new(reader, &document.id))),
-            Err(doubt) => Download::doubtful(Some(head), answer.body, doubt),
-        })
+        self.download(operations(self.kind).1, &document.id, &parameters).await
+    }
+}
+
+impl GivesAgain for Soap {
+    async fn fetch_again(&self, id: &str) -> Result<Download, ConnectorError> {
+        self.download("download", id, &[("documentId", id), ("fdc", "false"), ("acquit", "true")]).await
     }
 }
 

@@ -1,0 +1,308 @@
+//! A ledger put back from a copy, while no daemon runs.
+//!
+//! The copy is judged, and every feed put off by an interval, before it takes the place of the ledger, which is moved aside and
+//! never overwritten. What the archive holds beyond the copy is taken up: each file says what it is a copy of.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::spawn_blocking;
+
+use super::apis;
+use super::house::{House, HouseError};
+use crate::archive::tag::{self, Tag};
+use crate::archive::{layout, write};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::feed::FeedName;
+use crate::intake::{self, Measured};
+use crate::ledger::{self, Acquaintance, Copy, Ledger, LedgerError};
+use crate::schedule::Seed;
+use crate::state::{Role, StateDirectory, StateError};
+
+/// Where the copy is made ready, below the state directory.
+const DESK: &str = ".restoring";
+/// A ledger has up to three files.
+const ENDS: [&str; 3] = ["", "-wal", "-shm"];
+/// Copies recorded together.
+const BATCH: usize = 200;
+/// Files of the archive that are named one by one.
+const NAMED: usize = 20;
+
+/// Why a ledger was not put back.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The copy cannot be taken.
+    #[error("{} cannot be put back: {source}", path.display())]
+    Copy {
+        /// The copy.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: LedgerError,
+    },
+    /// Files of the state directory cannot be read or written.
+    #[error("cannot work on {}", path.display())]
+    Disk {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The restored ledger.
+    #[error(transparent)]
+    House(#[from] HouseError),
+    /// The restored ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl RestoreError {
+    /// What the operator does about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::State(error @ StateError::Held { .. }) => {
+                format!("stop the daemon first (`systemctl stop vaguemestre`); {}", error.remedy())
+            }
+            Self::State(error) => error.remedy().to_owned(),
+            Self::Copy { .. } => "nothing was changed; take another of the copies in [state] backup".to_owned(),
+            Self::Disk { .. } => "correct its owner and mode, and make room; then give the command again".to_owned(),
+            Self::House(error) => error.remedy(),
+            Self::Ledger(error) => error.remedy().to_owned(),
+        }
+    }
+}
+
+/// What putting back came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Where the ledger that was there before lies now.
+    pub aside: Option<PathBuf>,
+    /// Documents taken up from the archive: they are handed over again.
+    pub adopted: usize,
+    /// Files that were arriving, and went to the quarantine: nothing says what they are.
+    pub set_aside: usize,
+    /// Files of the archive that say nothing of themselves, or are of no feed that is known; the first of them.
+    pub unknown: Vec<PathBuf>,
+    /// How many of these there are.
+    pub unknown_count: usize,
+    /// When the first feed is due.
+    pub first_poll: Option<Timestamp>,
+}
+
+/// Puts the copy at `copy` in the place of the ledger, and takes up what the archive holds beyond it.
+///
+/// # Errors
+/// Why not. Until the copy is in place nothing has changed; from then on the command can be given again.
+pub async fn restore(settings: Settings, copy: &Path, clock: Arc<dyn Clock>) -> Result<Restored, RestoreError> {
+    let now = clock.now();
+    let state = StateDirectory::hold(&settings.state.directory, Role::Command, now).await?;
+    let root = state.path().to_owned();
+    let refused = |source| RestoreError::Copy { path: copy.to_owned(), source };
+    ledger::judge_copy(copy).await.map_err(refused)?;
+    let desk = root.join(DESK);
+    make_ready(copy, &desk).map_err(|source| RestoreError::Disk { path: desk.clone(), source })?;
+    // Before it is in place: whoever starts the daemon in the middle of this finds a ledger that waits.
+    let interval = longest_pause(&settings);
+    let fresh = Ledger::open(&desk, now).await.map_err(refused)?;
+    let put_off = fresh.postpone_all(interval, now, clock.boot()).await;
+    fresh.close().await;
+    put_off?;
+    let failed = |source| RestoreError::Disk { path: root.clone(), source };
+    let aside = exchange(&root, &desk, now).map_err(failed)?;
+    // What was arriving is named by rows of the lost ledger, which this one will give to others.
+    let set_aside = intake::rescue(&root, now).map_err(failed)?;
+    let house = House::open_held(state, settings, Arc::clone(&clock)).await?;
+    let restored = take_up(&house, interval).await;
+    house.close().await;
+    restored.map(|restored| Restored { aside, set_aside, ..restored })
+}
+
+/// The longest pause between two listings of any feed.
+fn longest_pause(settings: &Settings) -> SignedDuration {
+    let resources =
+        settings.douane.iter().flat_map(|it| &it.resources).chain(settings.piste.iter().flat_map(|it| &it.resources));
+    let longest =
+        resources.map(|resource| resource.every).chain([settings.schedule.interval]).max().unwrap_or_default();
+    SignedDuration::try_from(longest).unwrap_or(SignedDuration::MAX)
+}
+
+/// Copies `copy` to the folder `desk`, as the ledger that it is going to be. A -wal beside it belongs to it.
+fn make_ready(copy: &Path, desk: &Path) -> io::Result<()> {
+    if desk.symlink_metadata().is_ok() {
+        std::fs::remove_dir_all(desk)?;
+    }
+    let (Some(root), Some(name)) = (desk.parent(), desk.file_name()) else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
+    write::make_folders(root, Path::new(name), 0o700)?;
+    for end in &ENDS[..2] {
+        let from = PathBuf::from(format!("{}{end}", copy.display()));
+        if !end.is_empty() && !from.exists() {
+            continue;
+        }
+        let to = desk.join(format!("{}{end}", ledger::FILE));
+        let mut file = write::create(&to)?;
+        io::copy(&mut File::open(from)?, &mut file)?;
+        file.sync_all()?;
+    }
+    write::sync_folder(desk)
+}
+
+/// Moves the present ledger aside, with all that belongs to it, and the new one into its place. Answers where the old one is.
+fn exchange(root: &Path, desk: &Path, now: Timestamp) -> io::Result<Option<PathBuf>> {
+    let stamp = now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
+    let aside = root.join(format!("{}.replaced-{stamp}", ledger::FILE));
+    let mut moved = None;
+    // The main file last: as long as it is there, what is beside it is its own.
+    for end in ENDS.iter().rev() {
+        let (from, to) = (root.join(format!("{}{end}", ledger::FILE)), format!("{}{end}", aside.display()));
+        match std::fs::rename(&from, &to) {
+            Ok(()) => moved = Some(aside.clone()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    std::fs::rename(desk.join(ledger::FILE), root.join(ledger::FILE))?;
+    std::fs::remove_dir_all(desk)?;
+    write::sync_folder(root)?;
+    Ok(moved)
+}
+
+/// Plans the feeds one by one, and takes up what the archive holds.
+async fn take_up(house: &House, interval: SignedDuration) -> Result<Restored, RestoreError> {
+    let (now, boot) = (house.clock.now(), house.clock.boot());
+    // Feeds that only the configuration knows may have been listed by the lost ledger as well.
+    house.ledger.postpone_all(interval, now, boot).await?;
+    let (plan, seed) = (house.plan(), Seed(house.ledger.seed()));
+    let mut plans = Vec::new();
+    for feed in plan.catalog.values() {
+        if let Some(due) = house.ledger.feed(&feed.name).await? {
+            let next = feed.cadence.next(&seed, feed.name.as_str(), now, now);
+            plans.push((due.clone(), next.max(due.planned)));
+        }
+    }
+    let first_poll = plans.iter().map(|(_, next)| *next).min();
+    house.ledger.plan_anew(plans).await?;
+    let mut restored = Restored { first_poll, ..Restored::default() };
+    let root = house.state.path().to_owned();
+    let listed = spawn_blocking({
+        let root = root.clone();
+        move || files(&root.join(layout::ARCHIVE))
+    });
+    let failed = |source| RestoreError::Disk { path: root.join(layout::ARCHIVE), source };
+    let mut batch = Vec::new();
+    for path in listed.await.map_err(|error| failed(error.into()))?.map_err(failed)? {
+        match judge(house, &path).await? {
+            Known::Held => {}
+            Known::Beyond(copy) => batch.push(*copy),
+            Known::Not => {
+                restored.unknown_count += 1;
+                if restored.unknown.len() < NAMED {
+                    restored.unknown.push(path);
+                }
+            }
+        }
+        if batch.len() >= BATCH {
+            restored.adopted += batch.len();
+            house.ledger.adopt_copies(std::mem::take(&mut batch), now).await?;
+        }
+    }
+    restored.adopted += batch.len();
+    house.ledger.adopt_copies(batch, now).await?;
+    apis::enrol(house, &plan.catalog, false).await?;
+    Ok(restored)
+}
+
+/// What a file of the archive is to the ledger.
+enum Known {
+    Held,
+    Beyond(Box<Copy>),
+    Not,
+}
+
+async fn judge(house: &House, path: &Path) -> Result<Known, RestoreError> {
+    let failed = |source| RestoreError::Disk { path: path.to_owned(), source };
+    let read = |path: PathBuf| spawn_blocking(move || tag::read(&path));
+    let tag = read(path.to_owned()).await.map_err(|error| failed(error.into()))?.map_err(failed)?;
+    let Some((feed, tag)) = tag.and_then(|tag| Some((tag.feed.parse::<FeedName>().ok()?, tag))) else {
+        return Ok(Known::Not);
+    };
+    match house.ledger.acquaintance(&feed, &tag.remote_id).await? {
+        Acquaintance::Held => Ok(Known::Held),
+        Acquaintance::NoFeed => Ok(Known::Not),
+        Acquaintance::New => {
+            let (owned, fast) = (path.to_owned(), feed.platform() == "fast");
+            let measured = spawn_blocking(move || intake::measure_copy(&owned, fast));
+            let measured = measured.await.map_err(|error| failed(error.into()))?.map_err(failed)?;
+            Ok(copy(house, path, feed, tag, measured).map_or(Known::Not, |copy| Known::Beyond(Box::new(copy))))
+        }
+    }
+}
+
+fn copy(house: &House, path: &Path, feed: FeedName, tag: Tag, measured: Measured) -> Option<Copy> {
+    let archive_path = path.strip_prefix(house.state.path()).ok()?.to_str()?.to_owned();
+    let plan = house.plan();
+    let wanted = plan.settings.delivery.targets.iter().filter(|target| target.wants(&feed));
+    let source = plan.catalog.get(&feed).map(|feed| &feed.source);
+    Some(Copy {
+        subject: subject(&tag.remote_id).filter(|_| feed.platform() != "fast").map(str::to_owned),
+        release: source.filter(|source| source.keeps_files()).map(crate::poll::Source::release),
+        targets: wanted.map(|target| target.name.clone()).collect(),
+        document: tag.document(),
+        feed,
+        archive_path,
+        size: i64::try_from(measured.size).ok()?,
+        sha256: measured.sha256,
+        media_type: measured.media_type.as_str(),
+        name: measured.name,
+        summary: measured.summary,
+    })
+}
+
+/// Whose version a remote id names: `<subject>@<UTC start of its fetch>`.
+fn subject(remote_id: &str) -> Option<&str> {
+    let (subject, at) = remote_id.rsplit_once('@')?;
+    jiff::civil::DateTime::strptime("%Y%m%dT%H%M%S%.fZ", at).ok().map(|_| subject)
+}
+
+/// Every copy below `folder`; what is hidden, and the quarantine, are none.
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let hidden = entry.file_name().to_string_lossy().starts_with('.');
+            let kind = entry.file_type()?;
+            if kind.is_dir() && !hidden && !entry.path().ends_with(layout::QUARANTINE) {
+                folders.push(entry.path());
+            } else if kind.is_file() && !hidden {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn versions_name_their_subject() {
+        assert_eq!(super::subject("552032534@20261122T201500.123Z"), Some("552032534"));
+        assert_eq!(super::subject("PES/a.xml@1f-5e"), None);
+        assert_eq!(super::subject("320073963"), None);
+    }
+}
