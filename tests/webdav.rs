@@ -237,3 +237,15 @@ async fn a_folder_that_vanished_is_empty_and_a_siren_without_folders_is_an_error
     assert_eq!(said.code, 75, "{said:?}");
     assert!(said.out.contains("there is no out/ for this SIREN"), "{said:?}");
 }
+
+#[tokio::test]
+async fn xml_that_nobody_knows_is_handed_over_and_a_signed_deposit_is_not_taken_for_an_acknowledgement() {
+    let town = town("feeds = [\"acquittements\"]", "").await;
+    town.platform.put_file(SIREN, "PES/inconnu.xml", "<enveloppe><PES_ACQUIT/></enveloppe>");
+    town.platform.put_file(SIREN, "PES/depot.xml", "<n:PES_Aller xmlns:n='urn:x'><Enveloppe/></n:PES_Aller>");
+    ok(&town).await;
+    assert_eq!(town.inbox_files().len(), 1);
+    assert_eq!(town.platform.files(SIREN), ["PES/depot.xml"]);
+    let states = "SELECT group_concat(state, ',' ORDER BY remote_id) FROM documents";
+    assert_eq!(town.value(states).await, "skipped,delivered");
+}

@@ -26,6 +26,8 @@ pub enum Kind {
     Acquittement,
     /// A PES-Retour.
     PesRetour,
+    /// A deposit of the ordonnateur, signed.
+    PesAller,
     /// A flow of Chorus Pro.
     Chorus,
 }
@@ -60,7 +62,9 @@ pub fn summarise<R: Read + Seek>(mut reader: R) -> io::Result<Option<Summary>> {
         "pes_acquit" => pes::acquittement(&mut elements, true).map(Some),
         // The older form has a root of its own for what was not taken.
         "pes_nonacquit" => pes::acquittement(&mut elements, false).map(Some),
-        "pes_retour" => pes::retour(&mut elements).map(Some),
+        "pes_retour" => pes::flow(&mut elements, Kind::PesRetour, "pes_retour").map(Some),
+        // What was deposited, and comes back signed.
+        "pes_aller" => pes::flow(&mut elements, Kind::PesAller, "pes_aller").map(Some),
         "cppfacturepivot" | "cppfactures" => chorus::flow(&mut elements, false).map(Some),
         "cppfacturepivotunitaire" => chorus::flow(&mut elements, true).map(Some),
         _ => Ok(None),

@@ -178,8 +178,8 @@ impl Faults {
     }
 }
 
-/// Reads a PES-Retour, whose root has been read.
-pub(super) fn retour<R: Read>(elements: &mut Elements<R>) -> io::Result<Summary> {
+/// Reads the head of a PES of this `kind` (`word` in the ledger), whose root has been read.
+pub(super) fn flow<R: Read>(elements: &mut Elements<R>, kind: Kind, word: &str) -> io::Result<Summary> {
     let (mut head, mut path) = (Head::default(), Vec::<String>::new());
     while let Some(element) = elements.next()? {
         match element {
@@ -197,10 +197,10 @@ pub(super) fn retour<R: Read>(elements: &mut Elements<R>) -> io::Result<Summary>
         }
     }
     let json = json!({
-        "kind": "pes_retour",
+        "kind": word,
         "type": head.kind,
         "nom_fic": head.nom_fic,
         "id_coll": head.id_coll,
     });
-    Ok(Summary { kind: Kind::PesRetour, nom_fic: head.nom_fic, rejected: None, json })
+    Ok(Summary { kind, nom_fic: head.nom_fic, rejected: None, json })
 }

@@ -197,7 +197,7 @@ fn what_is_taken_is_limited() {
 #[test]
 fn what_is_no_return_has_no_summary() {
     for text in [
-        "<PES_Aller/>",
+        "<PES_Autre/>",
         "<a><PES_ACQUIT/></a>",
         "%PDF-1.7",
         "",
@@ -230,4 +230,13 @@ proptest! {
         let _ = read(&text);
         let _ = read(&bytes);
     }
+}
+
+#[test]
+fn a_deposit_that_comes_back_signed_is_told_by_its_root() {
+    let text = "<n:PES_Aller xmlns:n='urn:x'><Enveloppe><Parametres><TypFic V='PESALR2'/><NomFic V='D1'/></Parametres></Enveloppe>\
+                <PES_DepenseAller/></n:PES_Aller>";
+    let summary = read(text.as_bytes()).unwrap();
+    assert_eq!((summary.kind, summary.nom_fic.as_deref()), (Kind::PesAller, Some("D1")));
+    assert_eq!(summary.json["kind"], "pes_aller");
 }
