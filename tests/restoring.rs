@@ -142,7 +142,7 @@ async fn nothing_is_put_back_while_a_daemon_runs_or_from_what_is_no_ledger() {
     let before = std::fs::read(town.state().join("ledger.sqlite")).unwrap();
     let damaged = town.folder.path().join("damaged.sqlite");
     std::fs::write(&damaged, [b"SQLite format 3\0".as_slice(), &[7; 5000]].concat()).unwrap();
-    for (file, words) in [(damaged, "damaged"), (town.folder.path().join("absent.sqlite"), "cannot be put back")] {
+    for (file, words) in [(damaged, "damaged"), (town.folder.path().join("absent.sqlite"), "cannot be read")] {
         let said = town.say(&["restore", file.to_str().unwrap()]).await;
         assert_eq!(said.code, 1, "{said:?}");
         assert!(said.err.contains(words) && said.err.contains("remedy"), "{said:?}");

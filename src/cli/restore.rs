@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{Context, Outcome, exit, operator, print, runtime};
-use crate::daemon::restore::{self, RestoreError, Restored};
+use crate::daemon::restore::{self, RestoreError, Restored, Source};
 use crate::ledger::{Action, Ledger};
 
 #[derive(Debug, Args)]
@@ -25,10 +25,12 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
     context.start_log();
     let actor = operator::actor();
     let copy = std::path::absolute(&arguments.copy)?;
+    let explain = |error: RestoreError| print::with_remedy(error.remedy(), error);
+    let source = Source::open(copy.clone()).map_err(explain)?;
     context.enter(&settings)?;
     let directory = settings.state.directory.clone();
     let restored = runtime()?.block_on(async {
-        let restored = restore::restore(settings, &copy, Arc::clone(&context.clock)).await?;
+        let restored = restore::restore(settings, source, Arc::clone(&context.clock)).await?;
         let ledger = Ledger::open_beside_daemon(&directory).await?;
         let action = Action { actor, command: "restore".to_owned(), detail: copy.display().to_string() };
         let recorded = ledger.record_action(action, context.clock.now()).await;
@@ -36,7 +38,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
         recorded?;
         Ok::<_, RestoreError>(restored)
     });
-    let restored = restored.map_err(|error| print::with_remedy(error.remedy(), error))?;
+    let restored = restored.map_err(explain)?;
     let mut out = std::io::stdout().lock();
     out.write_all(tell(&restored, &copy).as_bytes())?;
     Ok(exit::DONE)

@@ -48,7 +48,7 @@ pub enum RestoreError {
         source: LedgerError,
     },
     /// Files of the state directory cannot be read or written.
-    #[error("cannot work on {}", path.display())]
+    #[error("{} cannot be read or written", path.display())]
     Disk {
         /// The file or folder.
         path: PathBuf,
@@ -73,10 +73,38 @@ impl RestoreError {
             }
             Self::State(error) => error.remedy().to_owned(),
             Self::Copy { .. } => "nothing was changed; take another of the copies in [state] backup".to_owned(),
-            Self::Disk { .. } => "correct its owner and mode, and make room; then give the command again".to_owned(),
+            Self::Disk { .. } => {
+                "correct its name, owner and mode, or make room; then give the command again".to_owned()
+            }
             Self::House(error) => error.remedy(),
             Self::Ledger(error) => error.remedy().to_owned(),
         }
+    }
+}
+
+/// A copy of a ledger, opened by whoever gives the command: the daemon's user may not be able to read it where it lies.
+#[derive(Debug)]
+pub struct Source {
+    /// Where it lies.
+    pub path: PathBuf,
+    main: File,
+    /// What SQLite had not yet moved into a copy that was made file by file.
+    wal: Option<File>,
+}
+
+impl Source {
+    /// Opens the copy at `path`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(path: PathBuf) -> Result<Self, RestoreError> {
+        let failed = |source| RestoreError::Disk { path: path.clone(), source };
+        let main = File::open(&path).map_err(failed)?;
+        let wal = match File::open(format!("{}-wal", path.display())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            other => Some(other.map_err(failed)?),
+        };
+        Ok(Self { main, wal, path })
     }
 }
 
@@ -101,14 +129,15 @@ pub struct Restored {
 ///
 /// # Errors
 /// Why not. Until the copy is in place nothing has changed; from then on the command can be given again.
-pub async fn restore(settings: Settings, copy: &Path, clock: Arc<dyn Clock>) -> Result<Restored, RestoreError> {
+pub async fn restore(settings: Settings, copy: Source, clock: Arc<dyn Clock>) -> Result<Restored, RestoreError> {
     let now = clock.now();
     let state = StateDirectory::hold(&settings.state.directory, Role::Command, now).await?;
     let root = state.path().to_owned();
-    let refused = |source| RestoreError::Copy { path: copy.to_owned(), source };
-    ledger::judge_copy(copy).await.map_err(refused)?;
+    let path = copy.path.clone();
+    let refused = |source| RestoreError::Copy { path: path.clone(), source };
     let desk = root.join(DESK);
     make_ready(copy, &desk).map_err(|source| RestoreError::Disk { path: desk.clone(), source })?;
+    ledger::judge_copy(&desk.join(ledger::FILE)).await.map_err(refused)?;
     // Before it is in place: whoever starts the daemon in the middle of this finds a ledger that waits.
     let interval = longest_pause(&settings);
     let fresh = Ledger::open(&desk, now).await.map_err(refused)?;
@@ -134,8 +163,8 @@ fn longest_pause(settings: &Settings) -> SignedDuration {
     SignedDuration::try_from(longest).unwrap_or(SignedDuration::MAX)
 }
 
-/// Copies `copy` to the folder `desk`, as the ledger that it is going to be. A -wal beside it belongs to it.
-fn make_ready(copy: &Path, desk: &Path) -> io::Result<()> {
+/// Copies `copy` to the folder `desk`, as the ledger that it is going to be.
+fn make_ready(copy: Source, desk: &Path) -> io::Result<()> {
     if desk.symlink_metadata().is_ok() {
         std::fs::remove_dir_all(desk)?;
     }
@@ -143,14 +172,10 @@ fn make_ready(copy: &Path, desk: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::NotFound.into());
     };
     write::make_folders(root, Path::new(name), 0o700)?;
-    for end in &ENDS[..2] {
-        let from = PathBuf::from(format!("{}{end}", copy.display()));
-        if !end.is_empty() && !from.exists() {
-            continue;
-        }
-        let to = desk.join(format!("{}{end}", ledger::FILE));
-        let mut file = write::create(&to)?;
-        io::copy(&mut File::open(from)?, &mut file)?;
+    for (end, from) in [("", Some(copy.main)), ("-wal", copy.wal)] {
+        let Some(mut from) = from else { continue };
+        let mut file = write::create(&desk.join(format!("{}{end}", ledger::FILE)))?;
+        io::copy(&mut from, &mut file)?;
         file.sync_all()?;
     }
     write::sync_folder(desk)
