@@ -322,7 +322,7 @@ pub async fn query_file(path: &Path, sql: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// Ids that the ledger holds, and those whose whole body lies sealed beside it. Read from a copy: the dead daemon's
+/// Ids that the ledger holds, and those whose whole body lies sealed beside it, or in its place already. Read from a copy: the dead daemon's
 /// write-ahead log is for the next daemon to recover.
 pub async fn held_at_death(town: &Town) -> BTreeSet<String> {
     let mut held = BTreeSet::new();
@@ -339,7 +339,7 @@ pub async fn held_at_death(town: &Town) -> BTreeSet<String> {
     if tables.is_empty() {
         return held;
     }
-    for row in query_at(copy.path(), "SELECT id, remote_id, state FROM documents").await {
+    for row in query_at(copy.path(), "SELECT id, remote_id, state, stem FROM documents").await {
         let sealed = std::fs::read_dir(town.state().join("archive/.incoming")).is_ok_and(|mut entries| {
             entries.any(|entry| {
                 let name = entry.unwrap().file_name().into_string().unwrap();
@@ -347,7 +347,10 @@ pub async fn held_at_death(town: &Town) -> BTreeSet<String> {
                     && Path::new(&name).extension().is_some_and(|it| it == "sealed")
             })
         });
-        if sealed || matches!(row[2].as_str(), "stored" | "delivered") {
+        let ends = ["xml", "pdf", "zip", "bin"];
+        let placed =
+            !row[3].is_empty() && ends.iter().any(|end| town.state().join(format!("{}.{end}", row[3])).exists());
+        if sealed || placed || matches!(row[2].as_str(), "stored" | "delivered") {
             held.insert(row[1].clone());
         }
         assert_ne!(row[2], "abandoned", "{row:?}");
