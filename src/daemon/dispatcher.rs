@@ -9,6 +9,7 @@ use tokio::task::{Id, JoinSet};
 
 use super::apis;
 use super::assemble::Catalog;
+use super::sentence::Sentence;
 use super::{House, Load, operate, reload, supervisor};
 use crate::clock::BootTime;
 use crate::feed::FeedName;
@@ -37,6 +38,7 @@ pub(super) struct Dispatcher {
     last_tick: Option<(Timestamp, BootTime)>,
     out_of_room: bool,
     ledger_fails: bool,
+    sentence: Sentence,
 }
 
 impl Dispatcher {
@@ -50,6 +52,7 @@ impl Dispatcher {
             last_tick: None,
             out_of_room: false,
             ledger_fails: false,
+            sentence: Sentence::default(),
         }
     }
 
@@ -75,7 +78,10 @@ impl Dispatcher {
     /// One look at the ledger. A ledger that fails is said once, and looked at again at the next tick.
     pub(super) async fn tick(&mut self) {
         match self.look().await {
-            Ok(()) => self.ledger_fails = false,
+            Ok(()) => {
+                self.ledger_fails = false;
+                supervisor::alive();
+            }
             Err(error) => {
                 self.last_tick = None;
                 if !std::mem::replace(&mut self.ledger_fails, true) {
@@ -112,6 +118,7 @@ impl Dispatcher {
                 self.start(due, now);
             }
         }
+        self.sentence.tell(&self.house, self.running.len()).await?;
         // Where running downloads may need all the room, what is overdue after a while is spread as after a stall.
         if has_room {
             self.last_tick = Some((now, boot));
@@ -239,7 +246,7 @@ impl Dispatcher {
                 self.work.spawn(async move { poller.let_go(&feed, &token).await });
             }
         }
-        supervisor::status(self.running.len(), self.house.plan().catalog.len());
+        self.sentence.is_stale();
     }
 
     /// Takes up a changed configuration; what it makes overdue is spread.

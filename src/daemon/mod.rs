@@ -14,6 +14,7 @@ mod housekeeping;
 pub mod operate;
 mod reload;
 pub mod restore;
+mod sentence;
 pub(crate) mod signals;
 mod supervisor;
 mod ticker;

@@ -24,16 +24,22 @@ pub(super) fn stopping() {
     extend();
 }
 
+/// Whether systemd listens.
+pub(super) fn listens() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
+/// The dispatcher turns, and the ledger has answered: all that the watchdog asks.
+pub(super) fn alive() {
+    tell(&[NotifyState::Watchdog]);
+}
+
 /// Still draining.
 pub(super) fn extend() {
     tell(&[NotifyState::ExtendTimeoutUsec(EXTENSION)]);
 }
 
 /// One sentence on what is going on.
-pub(super) fn status(running: usize, feeds: usize) {
-    let sentence = match running {
-        0 => format!("waiting for the next poll of {feeds} feeds"),
-        _ => format!("polling {running} of {feeds} feeds"),
-    };
-    tell(&[NotifyState::Status(&sentence)]);
+pub(super) fn status(sentence: &str) {
+    tell(&[NotifyState::Status(sentence)]);
 }
