@@ -172,3 +172,75 @@ async fn a_reader_that_goes_away_is_no_error() {
         assert_eq!(complaint, "", "{arguments:?}");
     }
 }
+
+#[tokio::test]
+async fn nagios_is_told_in_one_line_and_a_code() {
+    let town = Town::with_interval("1s").await;
+    let nagios = || town.say(&["status", "--nagios"]);
+    let said = nagios().await;
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(said.out.starts_with("VAGUEMESTRE UNKNOWN - ") && said.out.lines().count() == 1, "{said:?}");
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM feeds WHERE last_outcome = 'ok'", "3").await;
+    let said = nagios().await;
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.starts_with("VAGUEMESTRE OK - 3 feeds well | feeds=3 failing=0;;0 "), "{said:?}");
+    let said = town.say(&["status", "--nagios", "--warn-days", "100000"]).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("WARNING - credentials end in ") && said.out.contains("credential_days="), "{said:?}");
+    let listing = Matcher::listing(common::SIREN, Kind::Chorus);
+    town.platform.set_fault(listing, Fault::Status(500, "a|b".into(), Vec::new()), Times::Always);
+    town.wait_value("SELECT consecutive_failures >= 2 FROM feeds WHERE kind = 'chorus'", "1").await;
+    let said = nagios().await;
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.out.contains("CRITICAL - 1 feed failing") && said.out.matches('|').count() == 1, "{said:?}");
+    assert!(daemon.stop().await.success());
+    assert!(nagios().await.out.contains("CRITICAL - the daemon is not running"));
+}
+
+#[tokio::test]
+async fn agents_read_the_status_without_the_ledger_soon_after_it_changes() {
+    let town = Town::with_interval("1s").await;
+    let runtime = town.folder.path().join("run");
+    std::fs::create_dir(&runtime).unwrap();
+    let mut command = town.command(&["run"]);
+    command.env("RUNTIME_DIRECTORY", &runtime);
+    let daemon = common::Daemon::spawn(command, town.folder.path());
+    let file = runtime.join("status.json");
+    let read = || std::fs::read(&file).ok().map(|text| serde_json::from_slice::<Value>(&text).unwrap());
+    let reached = |test: fn(&Value) -> bool| {
+        let read = &read;
+        async move {
+            let found = async {
+                while !read().as_ref().is_some_and(test) {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+            };
+            tokio::time::timeout(common::PATIENCE, found).await.unwrap();
+        }
+    };
+    reached(|status| status["summary"].as_str().unwrap().contains("3 feeds")).await;
+    assert_eq!(common::by_hand::mode(&file), 0o640);
+    let listing = Matcher::listing(common::SIREN, Kind::Chorus);
+    town.platform.set_fault(listing, Fault::Status(500, "oops".into(), Vec::new()), Times::Always);
+    reached(|status| status["feeds"][0]["health"] == "failing" && status["healthy"] == false).await;
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn colours_are_for_terminals_alone() {
+    let town = Town::by_hand("", "", "").await;
+    town.poll().await;
+    assert!(!town.say(&["status"]).await.out.contains('\x1b'));
+    let config = town.config();
+    let shown = |no_color: &str| {
+        let binary = env!("CARGO_BIN_EXE_vaguemestre");
+        let line = format!("NO_COLOR={no_color} '{binary}' --config '{}' status", config.display());
+        // `script` gives it a terminal.
+        let output = std::process::Command::new("script").args(["-qec", &line, "/dev/null"]).output();
+        String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
+    };
+    // Due long ago, by its tiny interval.
+    assert!(shown("").contains("\x1b[31;1mfailing\x1b[0m"), "{:?}", shown(""));
+    assert!(!shown("1").contains('\x1b'));
+}

@@ -10,6 +10,7 @@ mod documents;
 mod entreprise;
 mod lift;
 mod man;
+mod nagios;
 mod online;
 mod operator;
 mod plan;

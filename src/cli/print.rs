@@ -80,22 +80,39 @@ pub(super) fn order(findings: &mut [Finding]) {
     findings.sort_by(|a, b| place(a).cmp(&place(b)));
 }
 
-/// Writes a table with aligned columns, two spaces apart; the last column is as long as it likes.
-pub(super) fn table(out: &mut impl Write, header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+/// Writes a table with aligned columns, two spaces apart; the last column is as long as it likes. One column's cells may have a
+/// colour by their row (SGR parameters, ECMA-48 §8.3.117).
+pub(super) fn table(
+    out: &mut impl Write,
+    header: &[&str],
+    rows: &[Vec<String>],
+    (coloured, colour): (usize, &dyn Fn(usize) -> Option<&'static str>),
+) -> io::Result<()> {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([header[column].chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
     let header: Vec<String> = header.iter().map(ToString::to_string).collect();
-    for row in std::iter::once(&header).chain(rows) {
+    for (number, row) in std::iter::once(&header).chain(rows).enumerate() {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let padding = " ".repeat(width.saturating_sub(cell.chars().count()) + 2);
+            match number.checked_sub(1).filter(|_| column == coloured).and_then(colour) {
+                Some(colour) => line.push_str(&format!("\x1b[{colour}m{cell}\x1b[0m{padding}")),
+                None => line.push_str(&format!("{cell}{padding}")),
+            }
         }
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
+}
+
+/// An error with its causes, and what to do about it, on one line.
+pub(super) fn one_line(error: &anyhow::Error) -> String {
+    let remedy = error.downcast_ref::<Remedy>().map(|remedy| format!("; {remedy}"));
+    let causes: Vec<String> = error.chain().skip(usize::from(remedy.is_some())).map(ToString::to_string).collect();
+    format!("{}{}", dedup(causes).join(": "), remedy.unwrap_or_default()).replace(['\n', '|'], " ")
 }
 
 /// A time as people in France read it: Paris time, to the second; `-` where there is none.

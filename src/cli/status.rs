@@ -1,12 +1,12 @@
 //! `vaguemestre status`: how everything is going, worst first.
 
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use clap::Args;
 
 use super::selection::Selection;
-use super::{Context, Outcome, exit, print, runtime};
+use super::{Context, Outcome, exit, nagios, print, runtime};
 use crate::daemon::apis;
 use crate::feed::FeedName;
 use crate::ledger::Ledger;
@@ -17,15 +17,52 @@ pub(super) struct Arguments {
     /// One JSON object
     #[arg(long)]
     json: bool,
+    /// One line and an exit code for Nagios and its like: 0 OK, 1 warning, 2 critical, 3 unknown
+    #[arg(long, conflicts_with = "json")]
+    nagios: bool,
+    #[command(flatten)]
+    thresholds: nagios::Thresholds,
     /// Feed or account names, with globs; none: everything
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
 }
 
 pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
+    if arguments.nagios {
+        return for_nagios(context, arguments);
+    }
+    let overview = match gather(context, arguments)? {
+        Ok(overview) => overview,
+        Err(code) => return Ok(code),
+    };
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut out, &overview)?;
+        writeln!(out)?;
+    } else {
+        let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+        show(&mut out, &overview, coloured)?;
+    }
+    out.flush()?;
+    Ok(if overview.healthy { exit::DONE } else { exit::FAILURE })
+}
+
+/// Whatever goes wrong is «unknown» there, on one line of standard output.
+fn for_nagios(context: &Context, arguments: &Arguments) -> Outcome {
+    let (line, code) = match gather(context, arguments) {
+        Ok(Ok(overview)) => nagios::report(&overview, arguments.thresholds),
+        Ok(Err(_)) => ("VAGUEMESTRE UNKNOWN - the configuration is invalid".to_owned(), nagios::UNKNOWN),
+        Err(error) => (format!("VAGUEMESTRE UNKNOWN - {}", print::one_line(&error)), nagios::UNKNOWN),
+    };
+    writeln!(std::io::stdout().lock(), "{line}")?;
+    Ok(code)
+}
+
+/// Reads what there is to tell; the inner error is the exit code of a configuration that is invalid.
+fn gather(context: &Context, arguments: &Arguments) -> anyhow::Result<Result<Overview, u8>> {
     let settings = match context.settings() {
         Ok(settings) => settings,
-        Err(code) => return Ok(code),
+        Err(code) => return Ok(Err(code)),
     };
     context.start_log();
     let selection = Selection::parse(&arguments.selectors)?;
@@ -42,18 +79,11 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
         overview.map_err(|error| print::with_remedy(error.remedy(), error))
     })?;
     selection.require(!(overview.feeds.is_empty() && overview.accounts.is_empty()), &arguments.selectors)?;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    if arguments.json {
-        serde_json::to_writer_pretty(&mut out, &overview)?;
-        writeln!(out)?;
-    } else {
-        show(&mut out, &overview)?;
-    }
-    out.flush()?;
-    Ok(if overview.healthy { exit::DONE } else { exit::FAILURE })
+    Ok(Ok(overview))
 }
 
-pub(super) fn show(out: &mut impl Write, overview: &Overview) -> std::io::Result<()> {
+/// Writes it all for people; `coloured` on a terminal.
+pub(super) fn show(out: &mut impl Write, overview: &Overview, coloured: bool) -> std::io::Result<()> {
     writeln!(out, "vaguemestre: {}", overview.summary)?;
     for account in overview.accounts.iter().filter(|account| account.needs_words()) {
         for words in words(account) {
@@ -74,10 +104,12 @@ pub(super) fn show(out: &mut impl Write, overview: &Overview) -> std::io::Result
     }
     writeln!(out)?;
     let rows: Vec<Vec<String>> = overview.feeds.iter().map(row).collect();
+    let colour = |row: usize| coloured.then(|| colour(overview.feeds[row].health)).flatten();
     print::table(
         out,
         &["FEED", "HEALTH", "LAST LISTING", "OUTCOME", "NEXT POLL", "HELD", "FAILED", "IN DOUBT", "TO DELIVER"],
         &rows,
+        (1, &colour),
     )?;
     let mut first = true;
     let problems: HashSet<&str> = overview.accounts.iter().filter_map(|account| account.problem.as_deref()).collect();
@@ -89,6 +121,16 @@ pub(super) fn show(out: &mut impl Write, overview: &Overview) -> std::io::Result
         writeln!(out, "  {}: {remark}", feed.feed)?;
     }
     Ok(())
+}
+
+/// How a health is shown on a terminal: red for what needs a person, yellow for what may pass, green for what is well.
+fn colour(health: Health) -> Option<&'static str> {
+    match health {
+        Health::Failing | Health::Attention => Some("31;1"),
+        Health::Troubled => Some("33"),
+        Health::Well => Some("32"),
+        Health::New | Health::Retired => None,
+    }
 }
 
 fn quota_words(quota: &QuotaStatus) -> String {

@@ -9,6 +9,7 @@ use tokio::task::{Id, JoinSet};
 
 use super::apis;
 use super::assemble::Catalog;
+use super::bulletin::Bulletin;
 use super::sentence::Sentence;
 use super::{House, Load, operate, reload, supervisor};
 use crate::clock::BootTime;
@@ -39,6 +40,7 @@ pub(super) struct Dispatcher {
     out_of_room: bool,
     ledger_fails: bool,
     sentence: Sentence,
+    bulletin: Bulletin,
 }
 
 impl Dispatcher {
@@ -53,6 +55,7 @@ impl Dispatcher {
             out_of_room: false,
             ledger_fails: false,
             sentence: Sentence::default(),
+            bulletin: Bulletin::new(),
         }
     }
 
@@ -119,6 +122,7 @@ impl Dispatcher {
             }
         }
         self.sentence.tell(&self.house, self.running.len()).await?;
+        self.bulletin.publish(&self.house).await?;
         // Where running downloads may need all the room, what is overdue after a while is spread as after a stall.
         if has_room {
             self.last_tick = Some((now, boot));
@@ -247,6 +251,7 @@ impl Dispatcher {
             }
         }
         self.sentence.is_stale();
+        self.bulletin.is_stale();
     }
 
     /// Takes up a changed configuration; what it makes overdue is spread.

@@ -6,6 +6,7 @@
 
 pub mod apis;
 pub mod assemble;
+mod bulletin;
 mod by_hand;
 mod couriers;
 mod dispatcher;

@@ -36,7 +36,7 @@ pub(super) fn summarize(stage: &Stage, overview: &Overview) -> anyhow::Result<()
     let (versions, tokens, calls) = stage.verify_apis()?;
     let mut out = io::stdout().lock();
     writeln!(out, "\n`vaguemestre status`, a moment ago:\n")?;
-    status::show(&mut out, overview)?;
+    status::show(&mut out, overview, false)?;
     writeln!(out, "\nFiles in {}:\n", stage.state().display())?;
     for top in ["archive", "inbox"] {
         tree(&mut out, &stage.state(), top)?;
