@@ -83,7 +83,7 @@ fn ledger(town: &Town) -> PathBuf {
 async fn garbage_is_not_overwritten() {
     let town = settled().await;
     std::fs::write(ledger(&town), "this is no database, but somebody's notes\n".repeat(200)).unwrap();
-    assert_refused(&town, "is damaged", "put back a copy of the ledger").await;
+    assert_refused(&town, "is damaged", "vaguemestre restore").await;
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_truncated_ledger_is_refused() {
     let town = settled().await;
     let whole = std::fs::read(ledger(&town)).unwrap();
     std::fs::write(ledger(&town), &whole[..whole.len() / 2]).unwrap();
-    assert_refused(&town, "is damaged", "put back a copy of the ledger").await;
+    assert_refused(&town, "is damaged", "vaguemestre restore").await;
     // The remedy works.
     std::fs::write(ledger(&town), whole).unwrap();
     let daemon = town.start().await;
@@ -106,7 +106,7 @@ async fn a_damaged_page_is_found_before_anything_is_written() {
     let mut bytes = std::fs::read(ledger(&town)).unwrap();
     bytes[(root - 1) * 4096..root * 4096].iter_mut().for_each(|byte| *byte ^= 0x5a);
     std::fs::write(ledger(&town), bytes).unwrap();
-    assert_refused(&town, "is damaged", "put back a copy of the ledger").await;
+    assert_refused(&town, "is damaged", "vaguemestre restore").await;
 }
 
 #[tokio::test]
@@ -131,10 +131,10 @@ async fn a_ledger_of_a_newer_version_is_left_to_it() {
 async fn a_ledger_that_has_vanished_is_not_begun_anew_while_the_archive_holds_documents() {
     let town = settled().await;
     std::fs::remove_file(ledger(&town)).unwrap();
-    assert_refused(&town, "is missing or empty, but the archive", "from a backup").await;
+    assert_refused(&town, "is missing or empty, but the archive", "vaguemestre restore").await;
     assert!(!ledger(&town).exists());
     std::fs::write(ledger(&town), "").unwrap();
-    assert_refused(&town, "is missing or empty, but the archive", "from a backup").await;
+    assert_refused(&town, "is missing or empty, but the archive", "vaguemestre restore").await;
     // The other remedy: to begin anew, with the archive moved away.
     std::fs::rename(town.state().join("archive"), town.folder.path().join("old")).unwrap();
     let daemon = town.start().await;

@@ -11,6 +11,7 @@ use common::shares;
 use common::shop::{Shop, Way};
 use common::{SIREN, Town};
 use vaguemestre::feed::Kind;
+use vaguemestre::simulator::keys::Standing;
 use vaguemestre::simulator::{Call, Etags};
 
 fn backups(town: &Town) -> Vec<PathBuf> {
@@ -85,7 +86,11 @@ async fn what_the_archive_holds_beyond_the_copy_is_recorded_and_handed_over_agai
         assert_eq!(town.value("SELECT count(*) FROM documents WHERE state = 'delivered'").await, "3");
         let downloads = town.platform.requests()[asked..].iter().filter(|it| it.call == Some(Call::Download)).count();
         assert_eq!(downloads, 0, "what is held is not asked for");
-        let action = town.value("SELECT command FROM operator_actions ORDER BY id DESC LIMIT 1 OFFSET 1").await;
+        std::fs::remove_dir(town.state().join("archive/quarantine")).unwrap();
+        std::fs::write(town.state().join("archive/.incoming/7.part"), "what was arriving").unwrap();
+        let said = town.say(&["restore", copy.to_str().unwrap()]).await;
+        assert!(said.out.contains("1 files that were arriving went to archive/quarantine"), "{said:?}");
+        let action = town.value("SELECT command FROM operator_actions ORDER BY id DESC LIMIT 1").await;
         assert_eq!(action, "restore");
         let aside = std::fs::read_dir(town.state()).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
         assert!(aside.into_iter().any(|name| name.starts_with("ledger.sqlite.replaced-")), "nothing was overwritten");
@@ -130,6 +135,26 @@ async fn no_feed_is_listed_before_an_interval_has_passed_since_the_ledger_was_pu
 }
 
 #[tokio::test]
+async fn copies_belong_to_their_siren_whatever_accounts_are_called_since() {
+    let town = Town::bare().await;
+    let mairie = town.account("mairie", SIREN, Standing::Valid);
+    town.configure("1ms", "", &mairie);
+    town.put(1);
+    town.poll().await;
+    let copy = copy_of(&town).await;
+    town.put(2);
+    town.poll().await;
+    // The name is another's now.
+    let renamed = mairie.replace("name = \"mairie\"", "name = \"ville\"");
+    let other = town.account("autre", "213400999", Standing::Valid).replace("name = \"autre\"", "name = \"mairie\"");
+    town.configure("1ms", "", &format!("{renamed}{other}"));
+    let said = town.say(&["restore", copy.to_str().unwrap()]).await;
+    assert!(said.out.contains("1 documents of the archive"), "{said:?}");
+    let rows = town.query("SELECT DISTINCT feed FROM documents").await;
+    assert_eq!(rows, [["fast/ville/acquittements"]]);
+}
+
+#[tokio::test]
 async fn nothing_is_put_back_while_a_daemon_runs_or_from_what_is_no_ledger() {
     let town = Town::by_hand("", "", "").await;
     town.poll().await;
@@ -142,10 +167,24 @@ async fn nothing_is_put_back_while_a_daemon_runs_or_from_what_is_no_ledger() {
     let before = std::fs::read(town.state().join("ledger.sqlite")).unwrap();
     let damaged = town.folder.path().join("damaged.sqlite");
     std::fs::write(&damaged, [b"SQLite format 3\0".as_slice(), &[7; 5000]].concat()).unwrap();
-    for (file, words) in [(damaged, "damaged"), (town.folder.path().join("absent.sqlite"), "cannot be read")] {
+    let (empty, foreign) = (town.folder.path().join("empty.sqlite"), town.folder.path().join("foreign.sqlite"));
+    std::fs::write(&empty, "").unwrap();
+    std::fs::copy(&copy, &foreign).unwrap();
+    common::query_file(&foreign, "DROP TABLE _sqlx_migrations").await;
+    let link = town.folder.path().join("link.sqlite");
+    std::os::unix::fs::symlink(&copy, &link).unwrap();
+    let cases = [
+        (damaged, "damaged"),
+        (empty, "no SQLite database"),
+        (foreign, "no ledger"),
+        (link, "cannot be read"),
+        (town.folder.path().join("absent.sqlite"), "cannot be read"),
+    ];
+    for (file, words) in cases {
         let said = town.say(&["restore", file.to_str().unwrap()]).await;
         assert_eq!(said.code, 1, "{said:?}");
         assert!(said.err.contains(words) && said.err.contains("remedy"), "{said:?}");
+        assert!(!town.state().join(".restoring").exists(), "{said:?}");
     }
     assert_eq!(std::fs::read(town.state().join("ledger.sqlite")).unwrap(), before);
 }

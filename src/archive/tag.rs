@@ -20,8 +20,12 @@ const ATTRIBUTE: &str = "user.vaguemestre";
 /// What a copy is a copy of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
-    /// The feed it came from, by its name then.
+    /// The feed it came from, by its name then: an account may have another name now, and its name be another's.
     pub feed: String,
+    /// The platform it came from: scheme, host and port.
+    pub origin: String,
+    /// The SIREN the platform files it under.
+    pub siren: String,
     /// The platform's name for it.
     pub remote_id: String,
     /// The circuit it belongs to.
@@ -45,13 +49,14 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// The tag of `document`, which came from `feed`.
+    /// The tag of `document`, which came from `feed`, known to its platform by `origin` and `siren`.
     #[must_use]
-    pub fn of(feed: &str, document: RemoteDocument) -> Self {
+    pub fn of(feed: &str, (origin, siren): (&str, &str), document: RemoteDocument) -> Self {
         let RemoteDocument { id, circuit, label, file } = document;
         let RemoteFile { path, etag, size, modified } = file.clone().unwrap_or_default();
         let path = file.map(|_| path);
-        Self { feed: feed.to_owned(), remote_id: id, circuit, label, path, etag, size, modified }
+        let (origin, siren) = (origin.to_owned(), siren.to_owned());
+        Self { feed: feed.to_owned(), origin, siren, remote_id: id, circuit, label, path, etag, size, modified }
     }
 
     /// The document as its platform knows it.
@@ -140,7 +145,7 @@ mod tests {
     fn tag() -> Tag {
         let file = RemoteFile { path: "PES/a%20b.xml".to_owned(), size: Some(7), ..RemoteFile::default() };
         let document = RemoteDocument { file: Some(file), ..RemoteDocument::of_id("PES/a b.xml@7") };
-        Tag::of("fast/mairie/acquittements", document)
+        Tag::of("fast/mairie/acquittements", ("https://parapheur.example", "213400172"), document)
     }
 
     #[test]

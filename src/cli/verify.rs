@@ -106,7 +106,8 @@ fn judge(root: &std::path::Path, row: &DocumentRow, count: &mut Count, out: &mut
 
 fn remedy(row: &DocumentRow) -> String {
     let (feed, id) = (&row.feed, &row.remote_id);
-    if feed.starts_with("fast/") && feed.ends_with("/acquittements") {
+    // What came over WebDAV is given once only.
+    if feed.starts_with("fast/") && feed.ends_with("/acquittements") && !id.contains('/') {
         return format!("put it back from a backup of the archive, or `vaguemestre recover {feed} {id}`");
     }
     "put it back from a backup of the archive".to_owned()

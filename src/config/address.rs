@@ -8,8 +8,7 @@ use reqwest::Url;
 pub(super) const PLATFORM: &str = "write an address such as \"https://parapheur.dfast.fr\", without user, password, \
                                    query or fragment; plain http is for a platform on this machine only";
 /// What to write instead of a wrong address of a proxy.
-pub(super) const PROXY: &str =
-    "write an address such as \"http://proxy.example.fr:3128\" (http or https), without user, password or path";
+pub(super) const PROXY: &str = "write an address such as \"http://proxy.example.fr:3128\" (http: what goes through it is encrypted all the same), without user, password or path";
 
 /// Where a platform is.
 #[derive(Debug)]
@@ -45,9 +44,10 @@ impl Platform {
 pub(super) fn proxy(text: &str) -> Result<String, &'static str> {
     let url = read(text)?;
     match url.scheme() {
-        "http" | "https" if url.path() == "/" => Ok(text.to_owned()),
-        "http" | "https" => Err("has a path"),
-        _ => Err("is not an http or https proxy"),
+        "http" if url.path() == "/" => Ok(text.to_owned()),
+        "http" => Err("has a path"),
+        // Its own TLS would be shown the certificate that is meant for the platform alone.
+        _ => Err("is not an http proxy"),
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
         for text in ["socks5://a.fr", "http://u:p@a.fr", "a.fr:3128", "http://a.fr/x"] {
             assert!(proxy(text).is_err(), "{text}");
         }
-        assert!(proxy("http://a.fr:3128").is_ok() && proxy("https://a.fr/").is_ok());
+        assert!(proxy("http://a.fr:3128").is_ok() && proxy("http://a.fr/").is_ok() && proxy("https://a.fr/").is_err());
     }
 
     #[test]

@@ -146,7 +146,7 @@ async fn recover(house: &House, name: &FeedName, remote_id: &str) -> Result<Resu
     let Some(claimed) = house.ledger.claim_again(id, state, &house.poller.run, stem, house.clock.now()).await? else {
         return Ok(Err(CHANGED.to_owned()));
     };
-    let recovered = house.poller.recover(feed, claimed, held).await?;
+    let recovered = house.poller.recover(feed, claimed, state).await?;
     Ok(recovered.map(|what| format!("was {state}; {what}")))
 }
 

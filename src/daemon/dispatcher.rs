@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -39,6 +40,8 @@ pub(super) struct Dispatcher {
     last_tick: Option<(Timestamp, BootTime)>,
     out_of_room: bool,
     ledger_fails: bool,
+    /// Polls break off because the ledger fails, which was said.
+    polls_break: Arc<AtomicBool>,
     sentence: Sentence,
     bulletin: Bulletin,
 }
@@ -54,6 +57,7 @@ impl Dispatcher {
             last_tick: None,
             out_of_room: false,
             ledger_fails: false,
+            polls_break: Arc::default(),
             sentence: Sentence::default(),
             bulletin: Bulletin::new(),
         }
@@ -138,6 +142,7 @@ impl Dispatcher {
         let (poller, name) = (Arc::clone(&self.house.poller), due.feed.clone());
         let token = poller.token();
         let held = token.clone();
+        let fails = Arc::clone(&self.polls_break);
         let task = self.work.spawn(async move {
             // What rides along is listed with its leader.
             let outcome = if due.planned <= now && feed.led_by.is_none() {
@@ -145,11 +150,15 @@ impl Dispatcher {
             } else {
                 poller.resume(&feed, &token).await
             };
-            if let Err(error) = outcome {
+            let Err(error) = outcome else { return fails.store(false, Ordering::Relaxed) };
+            // A ledger that cannot be written breaks every poll, every second: said once.
+            if fails.swap(true, Ordering::Relaxed) {
+                tracing::debug!(event = event::LEDGER_FAILED, feed = %feed.name, kind = error.kind(), "the poll of {} broke off: {error}", feed.name);
+            } else {
                 tracing::error!(event = event::LEDGER_FAILED, feed = %feed.name, kind = error.kind(), remedy = error.remedy(),
                     "the poll of {} broke off: {error}", feed.name);
-                poller.let_go(&feed.name, &token).await;
             }
+            poller.let_go(&feed.name, &token).await;
         });
         self.tasks.insert(task.id(), (name, held));
     }

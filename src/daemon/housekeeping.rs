@@ -36,8 +36,8 @@ pub(super) async fn tidy(house: &House) {
 /// A copy of the ledger, where the last one is a day old.
 pub(super) async fn back_up(house: Arc<House>) {
     let now = house.clock.now();
-    let folder = house.plan().settings.state.backup.clone();
-    match house.ledger.back_up(&folder, now).await {
+    let state = house.plan().settings.state.clone();
+    match house.ledger.back_up(&state.backup, state.reserve, now).await {
         Ok(None) => {}
         Ok(Some(path)) => {
             tracing::info!(event = event::BACKUP_DONE, path = %path.display(), "the ledger is copied to {}", path.display());

@@ -4,12 +4,14 @@
 //! never overwritten. What the archive holds beyond the copy is taken up: each file says what it is a copy of.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use nix::fcntl::OFlag;
 use tokio::task::spawn_blocking;
 
 use super::apis;
@@ -28,6 +30,8 @@ use crate::state::{Role, StateDirectory, StateError};
 const DESK: &str = ".restoring";
 /// A ledger has up to three files.
 const ENDS: [&str; 3] = ["", "-wal", "-shm"];
+/// What every SQLite database begins with (<https://sqlite.org/fileformat.html>, §1.2).
+const HEADER: &[u8; 16] = b"SQLite format 3\0";
 /// Copies recorded together.
 const BATCH: usize = 200;
 /// Files of the archive that are named one by one.
@@ -99,13 +103,27 @@ impl Source {
     /// What the system says.
     pub fn open(path: PathBuf) -> Result<Self, RestoreError> {
         let failed = |source| RestoreError::Disk { path: path.clone(), source };
-        let main = File::open(&path).map_err(failed)?;
-        let wal = match File::open(format!("{}-wal", path.display())) {
+        let mut main = open(&path).map_err(failed)?;
+        // Root could be led to any file by a link: nothing but a database is ever read further than this.
+        let mut head = [0; HEADER.len()];
+        if main.read_exact(&mut head).is_err() || head != *HEADER {
+            let detail = "it is no SQLite database".to_owned();
+            let source = LedgerError::Corrupt { path: path.clone(), detail };
+            return Err(RestoreError::Copy { path, source });
+        }
+        main.rewind().map_err(failed)?;
+        let wal = match open(Path::new(&format!("{}-wal", path.display()))) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             other => Some(other.map_err(failed)?),
         };
-        Ok(Self { main, wal, path })
+        Ok(Self { path, main, wal })
     }
+}
+
+/// Opens a regular file; a link is not followed.
+fn open(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a file")) }
 }
 
 /// What putting back came to.
@@ -133,17 +151,14 @@ pub async fn restore(settings: Settings, copy: Source, clock: Arc<dyn Clock>) ->
     let now = clock.now();
     let state = StateDirectory::hold(&settings.state.directory, Role::Command, now).await?;
     let root = state.path().to_owned();
-    let path = copy.path.clone();
-    let refused = |source| RestoreError::Copy { path: path.clone(), source };
     let desk = root.join(DESK);
-    make_ready(copy, &desk).map_err(|source| RestoreError::Disk { path: desk.clone(), source })?;
-    ledger::judge_copy(&desk.join(ledger::FILE)).await.map_err(refused)?;
-    // Before it is in place: whoever starts the daemon in the middle of this finds a ledger that waits.
-    let interval = longest_pause(&settings);
-    let fresh = Ledger::open(&desk, now).await.map_err(refused)?;
-    let put_off = fresh.postpone_all(interval, now, clock.boot()).await;
-    fresh.close().await;
-    put_off?;
+    let interval = SignedDuration::try_from(settings.schedule.interval).unwrap_or(SignedDuration::MAX);
+    let prepared = prepare(copy, &desk, interval, &clock).await;
+    if prepared.is_err() {
+        // The error says more than that its remains could not be removed.
+        let _ = std::fs::remove_dir_all(&desk);
+    }
+    prepared?;
     let failed = |source| RestoreError::Disk { path: root.clone(), source };
     let aside = exchange(&root, &desk, now).map_err(failed)?;
     // What was arriving is named by rows of the lost ledger, which this one will give to others.
@@ -154,13 +169,23 @@ pub async fn restore(settings: Settings, copy: Source, clock: Arc<dyn Clock>) ->
     restored.map(|restored| Restored { aside, set_aside, ..restored })
 }
 
-/// The longest pause between two listings of any feed.
-fn longest_pause(settings: &Settings) -> SignedDuration {
-    let resources =
-        settings.douane.iter().flat_map(|it| &it.resources).chain(settings.piste.iter().flat_map(|it| &it.resources));
-    let longest =
-        resources.map(|resource| resource.every).chain([settings.schedule.interval]).max().unwrap_or_default();
-    SignedDuration::try_from(longest).unwrap_or(SignedDuration::MAX)
+/// Makes the copy ready in the folder `desk`: judged, migrated, and every feed put off, before it is in place; for whoever starts
+/// the daemon in the middle of this shall find a ledger that waits.
+async fn prepare(
+    copy: Source,
+    desk: &Path,
+    interval: SignedDuration,
+    clock: &Arc<dyn Clock>,
+) -> Result<(), RestoreError> {
+    let path = copy.path.clone();
+    let refused = |source| RestoreError::Copy { path: path.clone(), source };
+    make_ready(copy, desk).map_err(|source| RestoreError::Disk { path: desk.to_owned(), source })?;
+    ledger::judge_copy(&desk.join(ledger::FILE)).await.map_err(refused)?;
+    let now = clock.now();
+    let fresh = Ledger::open(desk, now).await.map_err(refused)?;
+    let put_off = fresh.postpone_all(interval, now, clock.boot()).await;
+    fresh.close().await;
+    Ok(put_off?)
 }
 
 /// Copies `copy` to the folder `desk`, as the ledger that it is going to be.
@@ -181,24 +206,38 @@ fn make_ready(copy: Source, desk: &Path) -> io::Result<()> {
     write::sync_folder(desk)
 }
 
-/// Moves the present ledger aside, with all that belongs to it, and the new one into its place. Answers where the old one is.
+/// Gives the present ledger, with all that belongs to it, a second name, and puts the new one into its place. Answers where the
+/// old one is; whatever happens in between, it is whole under one of its names.
 fn exchange(root: &Path, desk: &Path, now: Timestamp) -> io::Result<Option<PathBuf>> {
-    let stamp = now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
-    let aside = root.join(format!("{}.replaced-{stamp}", ledger::FILE));
-    let mut moved = None;
-    // The main file last: as long as it is there, what is beside it is its own.
-    for end in ENDS.iter().rev() {
-        let (from, to) = (root.join(format!("{}{end}", ledger::FILE)), format!("{}{end}", aside.display()));
-        match std::fs::rename(&from, &to) {
-            Ok(()) => moved = Some(aside.clone()),
+    let own = |end: &str| root.join(format!("{}{end}", ledger::FILE));
+    let stamp = now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string();
+    let aside = (0..1000)
+        .map(|number| if number == 0 { stamp.clone() } else { format!("{stamp}-{number}") })
+        .map(|name| root.join(format!("{}.replaced-{name}", ledger::FILE)))
+        .find(|path| {
+            ENDS.iter().all(|end| PathBuf::from(format!("{}{end}", path.display())).symlink_metadata().is_err())
+        })
+        .ok_or_else(|| io::Error::other("a thousand ledgers lie aside already; remove some"))?;
+    let mut there = false;
+    for end in ENDS {
+        match std::fs::hard_link(own(end), format!("{}{end}", aside.display())) {
+            Ok(()) => there = true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
-    std::fs::rename(desk.join(ledger::FILE), root.join(ledger::FILE))?;
+    write::sync_folder(root)?;
+    // What SQLite had beside the old one is not the new one's.
+    for end in &ENDS[1..] {
+        match std::fs::remove_file(own(end)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    std::fs::rename(desk.join(ledger::FILE), own(""))?;
     std::fs::remove_dir_all(desk)?;
     write::sync_folder(root)?;
-    Ok(moved)
+    Ok(there.then_some(aside))
 }
 
 /// Plans the feeds one by one, and takes up what the archive holds.
@@ -211,7 +250,9 @@ async fn take_up(house: &House, interval: SignedDuration) -> Result<Restored, Re
     for feed in plan.catalog.values() {
         if let Some(due) = house.ledger.feed(&feed.name).await? {
             let next = feed.cadence.next(&seed, feed.name.as_str(), now, now);
-            plans.push((due.clone(), next.max(due.planned)));
+            let pause = SignedDuration::try_from(feed.cadence.interval()).unwrap_or(SignedDuration::MAX);
+            let earliest = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+            plans.push((due, next.max(earliest)));
         }
     }
     let first_poll = plans.iter().map(|(_, next)| *next).min();
@@ -257,9 +298,10 @@ async fn judge(house: &House, path: &Path) -> Result<Known, RestoreError> {
     let failed = |source| RestoreError::Disk { path: path.to_owned(), source };
     let read = |path: PathBuf| spawn_blocking(move || tag::read(&path));
     let tag = read(path.to_owned()).await.map_err(|error| failed(error.into()))?.map_err(failed)?;
-    let Some((feed, tag)) = tag.and_then(|tag| Some((tag.feed.parse::<FeedName>().ok()?, tag))) else {
+    let Some((then, tag)) = tag.and_then(|tag| Some((tag.feed.parse::<FeedName>().ok()?, tag))) else {
         return Ok(Known::Not);
     };
+    let Some(feed) = house.ledger.feed_of(&tag.origin, &tag.siren, then.kind()).await? else { return Ok(Known::Not) };
     match house.ledger.acquaintance(&feed, &tag.remote_id).await? {
         Acquaintance::Held => Ok(Known::Held),
         Acquaintance::NoFeed => Ok(Known::Not),

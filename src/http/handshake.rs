@@ -57,7 +57,8 @@ async fn connect(route: &Route, host: &str, target: &str) -> Result<TcpStream, H
         return TcpStream::connect(target).await.map_err(unreachable);
     };
     let address = proxy.split_once("://").map_or(proxy, |(_, address)| address).trim_end_matches('/');
-    let mut stream = TcpStream::connect(address).await.map_err(unreachable)?;
+    let address = if has_port(address) { address.to_owned() } else { format!("{address}:80") };
+    let mut stream = TcpStream::connect(&address).await.map_err(unreachable)?;
     let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.map_err(unreachable)?;
     let mut answer = Vec::new();

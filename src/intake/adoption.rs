@@ -168,6 +168,7 @@ pub fn rescue(root: &Path, now: Timestamp) -> io::Result<usize> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         other => other?,
     };
+    write::make_folders(root, Path::new(layout::QUARANTINE), 0o700)?;
     let mut set_aside_count = 0;
     for entry in entries {
         let path = entry?.path();

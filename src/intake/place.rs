@@ -7,6 +7,7 @@ use std::path::Path;
 use super::Sealed;
 use crate::archive::tag::{self, Tag};
 use crate::archive::write;
+use crate::ledger::Claimed;
 
 /// Threads that sync one batch: more gained nothing on ext4.
 const SYNCERS: usize = 4;
@@ -39,8 +40,13 @@ fn sync(sealed: &Sealed) -> io::Result<()> {
     write::sync_file(&sealed.path)
 }
 
+/// What a copy of `document` says of itself.
+pub(super) fn tag_of_claim(document: &Claimed) -> Tag {
+    Tag::of(document.feed.as_str(), (&document.origin, &document.siren), document.remote())
+}
+
 fn tag_of(sealed: &Sealed) -> Tag {
-    Tag::of(sealed.document.feed.as_str(), sealed.document.remote())
+    tag_of_claim(&sealed.document)
 }
 
 /// Renames each synced file to its stem, then syncs each folder once. Answers where each lies, relative to `root`; a file

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 
+use super::place::tag_of_claim;
 use super::{IntakeError, Sealed};
 use crate::archive::layout::{self, hex};
-use crate::archive::tag::{self, Tag};
+use crate::archive::tag;
 use crate::archive::write;
 use crate::content::summary::{Summary, summarise};
 use crate::content::{self, MediaType, NotAReturn};
@@ -298,7 +299,7 @@ fn seal(
 ) -> io::Result<Sealed> {
     let path = sealed_path(root, &document, size, &sha256, false);
     // It says of itself what it is, should the ledger be lost.
-    tag::attach(temporary, &Tag::of(document.feed.as_str(), document.remote()))?;
+    tag::attach(temporary, &tag_of_claim(&document))?;
     step("seal");
     std::fs::rename(temporary, &path)?;
     step("sealed");

@@ -49,11 +49,11 @@ impl BackupError {
 
 impl Ledger {
     /// Copies the ledger into `folder`, which is made if it is missing, if the last copy there is a day old; forgets the
-    /// oldest. Answers the copy, where one was due.
+    /// oldest. Answers the copy, where one was due. `reserve` bytes stay free beside it.
     ///
     /// # Errors
     /// Why there is none; earlier copies stay.
-    pub async fn back_up(&self, folder: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
+    pub async fn back_up(&self, folder: &Path, reserve: u64, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
         let failed = |source| BackupError::Folder { path: folder.to_owned(), source };
         if !folder.exists() {
             let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
@@ -75,12 +75,17 @@ impl Ledger {
                 _ => {}
             }
         }
+        let size = self.path().metadata().map_or(0, |facts| facts.len());
+        if crate::state::free_space(folder).map_err(failed)? < size.saturating_add(reserve) {
+            return Err(failed(io::ErrorKind::StorageFull.into()));
+        }
         // A connection of its own: while it reads, the writer goes on.
         let broken = |error| LedgerError::from_sqlx(self.path().to_owned(), error);
+        let unwritten = |error| LedgerError::from_sqlx(unfinished.clone(), error);
         let mut connection = options(self.path()).connect().await.map_err(broken)?;
         let copied = copy_whole(&mut connection, &unfinished).await;
         connection.close().await.map_err(broken)?;
-        copied.map_err(broken)?;
+        copied.map_err(unwritten)?;
         examine(&unfinished).await?;
         std::fs::rename(&unfinished, &path).and_then(|()| write::sync_folder(folder)).map_err(failed)?;
         let old = copies.len().saturating_sub(KEPT - 1);
@@ -115,5 +120,8 @@ fn copies(folder: &Path) -> io::Result<Vec<(Timestamp, PathBuf)>> {
 /// # Errors
 /// What is wrong with it.
 pub async fn judge_copy(path: &Path) -> Result<(), LedgerError> {
-    examine(path).await
+    match examine(path).await? {
+        0 => Err(LedgerError::Corrupt { path: path.to_owned(), detail: "it is no ledger".to_owned() }),
+        _ => Ok(()),
+    }
 }

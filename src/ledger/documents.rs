@@ -20,8 +20,10 @@ macro_rules! claimed_by {
     ($before:literal, $after:literal) => {
         concat!(
             $before,
-            " id, documents.feed, remote_id, coalesce(stem, ''), attempts, interruptions, quarantine_sha256, setbacks, circuit, label,
-              remote_path, remote_etag, remote_size, remote_modified ",
+            " documents.id, documents.feed, remote_id, coalesce(stem, ''), attempts, interruptions, quarantine_sha256, setbacks,
+              (SELECT known.origin FROM feeds AS known WHERE known.feed = documents.feed),
+              (SELECT known.siren FROM feeds AS known WHERE known.feed = documents.feed),
+              circuit, label, remote_path, remote_etag, remote_size, remote_modified ",
             $after
         )
     };
@@ -76,6 +78,10 @@ pub struct Claimed {
     pub quarantine_sha256: Option<String>,
     /// Tries so far that did not keep it, counted or not.
     pub setbacks: i64,
+    /// Scheme, host and port of its platform.
+    pub origin: String,
+    /// The SIREN its platform files it under.
+    pub siren: String,
     /// The circuit it belongs to, where the platform says so.
     pub circuit: Option<String>,
     /// The label it lies under, where there is one.
@@ -412,9 +418,11 @@ pub(super) fn claimed(row: &SqliteRow) -> Option<Claimed> {
         interruptions: row.get(5),
         quarantine_sha256: row.get(6),
         setbacks: row.get(7),
-        circuit: row.get(8),
-        label: row.get(9),
-        file: file(row, 10),
+        origin: row.get(8),
+        siren: row.get(9),
+        circuit: row.get(10),
+        label: row.get(11),
+        file: file(row, 12),
     })
 }
 

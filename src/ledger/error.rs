@@ -54,7 +54,7 @@ pub enum LedgerError {
     #[error("the ledger {} is locked by another program", .0.display())]
     Busy(PathBuf),
     /// Anything else SQLite says.
-    #[error("the ledger {} failed", path.display())]
+    #[error("the ledger {} failed: {source}", path.display())]
     Other {
         /// The ledger's file.
         path: PathBuf,
@@ -93,9 +93,8 @@ impl LedgerError {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::Corrupt { .. } => {
-                "stop the daemon, keep a copy of the whole state directory, then put back a copy of the ledger made \
-                 before the damage, or save what can be read with `sqlite3 ledger.sqlite .recover`; nothing was \
-                 overwritten"
+                "nothing was overwritten: stop the daemon, keep a copy of the whole state directory, then put a daily copy \
+                 back with `vaguemestre restore FILE` (they lie in [state] backup)"
             }
             Self::Newer { .. } => {
                 "run the newer version again, or put back the copy of the ledger made before its migration"
@@ -105,8 +104,8 @@ impl LedgerError {
             }
             Self::Missing(_) => "start the daemon, or `vaguemestre poll`, once: it makes the ledger",
             Self::Vanished(_) => {
-                "put ledger.sqlite (with its -wal, if any) back from a backup; only to begin anew, forgetting what was \
-                 collected, move the folder archive/ away first"
+                "put a daily copy back with `vaguemestre restore FILE` (they lie in [state] backup); only to begin anew, \
+                 forgetting what was collected, move the folder archive/ away first"
             }
             Self::ReadOnly { .. } => {
                 "check that the file system is mounted read-write, and that the state directory and ledger.sqlite* \
@@ -116,7 +115,7 @@ impl LedgerError {
             Self::Busy(_) => {
                 "close the program that holds it open (an interactive sqlite3 with a transaction, a backup)"
             }
-            Self::Other { .. } => "look at the cause above; `vaguemestre check` examines the state directory",
+            Self::Other { .. } => "look at what is said there; `vaguemestre check` examines the state directory",
             Self::Batch(error) => error.remedy(),
             Self::Closed => "start the daemon again",
         }

@@ -191,7 +191,7 @@ async fn assert_sound(connection: &mut SqliteConnection, path: &Path) -> Result<
 
 /// Judges the file before anything is written into it. The connection cannot write: closing any other would move the
 /// write-ahead log into a file that is damaged, or not ours to change.
-pub(super) async fn examine(path: &Path) -> Result<(), LedgerError> {
+pub(super) async fn examine(path: &Path) -> Result<i64, LedgerError> {
     let failed = |error| LedgerError::from_sqlx(path.to_owned(), error);
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(PATIENCE);
     let mut connection = options.disable_statement_logging().connect().await.map_err(failed)?;
@@ -200,8 +200,8 @@ pub(super) async fn examine(path: &Path) -> Result<(), LedgerError> {
     let found = applied(&mut connection).await.map_err(failed)?;
     connection.close().await.map_err(failed)?;
     match require_version(path, found) {
-        Err(LedgerError::Older { .. }) => Ok(()),
-        verdict => verdict,
+        Err(LedgerError::Older { .. }) => Ok(found),
+        verdict => verdict.map(|()| found),
     }
 }
 
@@ -270,9 +270,15 @@ async fn applied(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> 
 
 async fn copy_aside(connection: &mut SqliteConnection, path: &Path, found: i64) -> Result<(), sqlx::Error> {
     let copy = PathBuf::from(format!("{}.before-{}", path.display(), found + 1));
-    if copy.exists() {
-        // A migration that failed has left it: it holds the same ledger, or an older state of it, and stays.
-        return Ok(());
+    if let Ok(facts) = copy.metadata() {
+        let changed = |facts: &std::fs::Metadata| facts.modified().ok();
+        if path.metadata().is_ok_and(|ledger| changed(&ledger) <= changed(&facts)) {
+            // A migration that failed has left it: it holds this very ledger.
+            return Ok(());
+        }
+        // It is of an earlier upgrade, which was taken back since: it stays, under another name.
+        let number = facts.modified().ok().and_then(|at| Timestamp::try_from(at).ok()).map_or(0, Timestamp::as_second);
+        std::fs::rename(&copy, format!("{}.{number}", copy.display())).map_err(sqlx::Error::Io)?;
     }
     copy_whole(connection, &copy).await
 }

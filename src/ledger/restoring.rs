@@ -10,6 +10,9 @@ use crate::clock::{BootTime, stamp};
 use crate::config::Release;
 use crate::feed::{DocumentState, FeedName, RemoteDocument};
 
+/// Subjects of API Entreprise are asked about once an hour at most.
+const SUBJECTS: SignedDuration = SignedDuration::from_hours(1);
+
 /// A copy in the archive that the ledger does not know.
 #[derive(Clone, Debug)]
 pub struct Copy {
@@ -60,7 +63,8 @@ impl Ledger {
         now: Timestamp,
         boot: BootTime,
     ) -> Result<(), LedgerError> {
-        let next = now.checked_add(interval).unwrap_or(Timestamp::MAX);
+        let after = |pause| now.checked_add(pause).unwrap_or(Timestamp::MAX);
+        let (next, subjects) = (after(interval), after(interval.max(SUBJECTS)));
         self.write(move |c| {
             Box::pin(async move {
                 sqlx::query(
@@ -75,17 +79,36 @@ impl Ledger {
                 .await?;
                 // Subjects of watches were asked about by the lost ledger as well.
                 sqlx::query("UPDATE subjects SET next_at = max(next_at, $1) WHERE next_at IS NOT NULL")
-                    .bind(stamp(next))
+                    .bind(stamp(subjects))
                     .execute(&mut *c)
                     .await?;
-                // What was being fetched then has come, or is asked for anew.
-                sqlx::query("UPDATE documents SET state = 'listed', claimed_by = NULL WHERE state = 'fetching'")
-                    .execute(c)
-                    .await?;
+                // What was being fetched then has come, or is asked for anew: whether the platform still has it is in doubt.
+                sqlx::query(
+                    "UPDATE documents SET state = 'listed', claimed_by = NULL, interruptions = interruptions + 1
+                     WHERE state = 'fetching'",
+                )
+                .execute(c)
+                .await?;
                 Ok(())
             })
         })
         .await
+    }
+
+    /// The feed that a platform knows by these, whatever it is called now.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn feed_of(&self, origin: &str, siren: &str, kind: &str) -> Result<Option<FeedName>, LedgerError> {
+        let name: Option<String> =
+            sqlx::query_scalar("SELECT feed FROM feeds WHERE origin = $1 AND siren = $2 AND kind = $3")
+                .bind(origin)
+                .bind(siren)
+                .bind(kind)
+                .fetch_optional(&self.readers)
+                .await
+                .map_err(|error| self.error(error))?;
+        Ok(name.and_then(|name| name.parse().ok()))
     }
 
     /// What is known of the document that a copy is of.

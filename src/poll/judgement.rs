@@ -87,6 +87,8 @@ mod tests {
             interruptions,
             quarantine_sha256: None,
             setbacks: 0,
+            origin: "https://parapheur.example".to_owned(),
+            siren: "213400172".to_owned(),
             circuit: None,
             label: None,
             file: None,

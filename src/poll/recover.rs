@@ -5,11 +5,12 @@ use super::fetch::{self, Try};
 use super::source::Way;
 use super::{Feed, Poller};
 use crate::connector::fast::Again;
+use crate::feed::DocumentState;
 use crate::ledger::{Claimed, Condition, LedgerError, Refusal};
 
 impl Poller {
     /// Fetches the acknowledgement `claimed` of `feed` once more, and keeps it. The inner error says why that was not possible:
-    /// then the document is as it was before, `held` or not.
+    /// then the document is as it `was` before.
     ///
     /// # Errors
     /// When the ledger fails: the document is taken up by the next poll.
@@ -17,7 +18,7 @@ impl Poller {
         &self,
         feed: &Feed,
         claimed: Claimed,
-        held: bool,
+        was: DocumentState,
     ) -> Result<Result<String, String>, LedgerError> {
         let id = claimed.id;
         let outcome = match self.connect(feed).await? {
@@ -39,8 +40,8 @@ impl Poller {
             Ok(Try::Stopped | Try::PassedOver | Try::NotOurs) => "the daemon is stopping".to_owned(),
             Err(why) => why,
         };
-        // A held document that is not given stays held; one that was lost stays lost.
-        let condition = if held { Condition::Gone } else { Condition::Lost };
+        // A held document that is called gone stays held.
+        let condition = if was == DocumentState::Lost { Condition::Lost } else { Condition::Gone };
         let why = format!("could not be recovered: {why}");
         let refusal = Refusal { id, condition, in_doubt: false, error: Some(why.clone()), quarantine: None };
         self.ledger.refuse(refusal).await?;

@@ -19,7 +19,7 @@ fn every_wrong_global_value_is_an_error_that_names_file_line_key_and_remedy() {
         ("schedule", "jitter = \"59s\"", "\"59s\"", "\"1m\""),
         ("schedule", "avoid_hour = \"30s\"", "\"30s\"", "\"1m\""),
         ("schedule", "avoid_hour = \"30m\"", "\"30m\" is too long", "29m"),
-        ("http", "proxy = \"socks5://proxy:1080\"", "socks5://proxy:1080", "http or https"),
+        ("http", "proxy = \"socks5://proxy:1080\"", "socks5://proxy:1080", "http://proxy.example.fr:3128"),
         ("http", "no_proxy = [\"https://a.fr\"]", "https://a.fr", "hosts"),
         ("http", "no_proxy = \"a.fr\"", "\"a.fr\" is a text, not a list", "hosts"),
         ("http", "connections = 0", "0 is out of bounds", "from 1 to"),
