@@ -62,8 +62,10 @@ pub mod event {
     pub const TOKEN_EXPIRING: &str = "token.expiring";
     /// A certificate has few days left.
     pub const CERTIFICATE_EXPIRING: &str = "certificate.expiring";
-    /// Free space is below the reserve, or the disk fails.
+    /// Free space is below the reserve, or what is safe already cannot be placed or recorded.
     pub const DISK_LOW: &str = "disk.low";
+    /// The archive's disk failed: nothing is collected until it takes a probe file.
+    pub const DISK_FAILED: &str = "disk.failed";
     /// A changed configuration was taken up.
     pub const CONFIG_RELOADED: &str = "config.reloaded";
     /// A changed configuration was not taken up.
@@ -82,7 +84,7 @@ pub mod event {
     pub const LEDGER_FAILED: &str = "ledger.failed";
     /// There is no ledger yet.
     pub const LEDGER_MISSING: &str = "ledger.missing";
-    /// There is room on the disk again.
+    /// There is room on the disk again, or it works again.
     pub const DISK_RECOVERED: &str = "disk.recovered";
     /// An operator's command was carried out.
     pub const OPERATOR_COMMAND: &str = "operator.command";

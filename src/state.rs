@@ -126,7 +126,14 @@ impl StateDirectory {
     pub async fn hold(path: &Path, role: Role, now: Timestamp) -> Result<Self, StateError> {
         let unusable = |source| StateError::Unusable { path: path.to_owned(), source };
         if !path.exists() {
+            let missing: Vec<&Path> =
+                path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
             DirBuilder::new().recursive(true).mode(0o750).create(path).map_err(unusable)?;
+            // Of a relative path the first folder lies where we are.
+            let parents = missing.iter().filter_map(|folder| folder.parent());
+            for parent in parents.map(|it| if it.as_os_str().is_empty() { Path::new(".") } else { it }) {
+                File::open(parent).and_then(|parent| parent.sync_all()).map_err(unusable)?;
+            }
         }
         for _ in 0..TRIES {
             let file = open_lock(path).map_err(unusable)?;
@@ -178,12 +185,19 @@ pub fn daemon(path: &Path) -> Option<Holder> {
     holder(path).filter(|holder| holder.role == Role::Daemon)
 }
 
-/// Bytes that an ordinary user may still write on the file system of `path`.
+/// Inodes without which a file system counts as full: each document takes a few, for files and new folders.
+const INODES: u64 = 256;
+
+/// Bytes that an ordinary user may still write on the file system of `path`: none where it has hardly any inodes left.
 ///
 /// # Errors
 /// What the system says.
 pub fn free_space(path: &Path) -> std::io::Result<u64> {
     let facts = nix::sys::statvfs::statvfs(path)?;
+    // Some file systems (btrfs) count none at all.
+    if facts.files() > 0 && facts.files_available() < INODES {
+        return Ok(0);
+    }
     Ok(facts.blocks_available().saturating_mul(facts.fragment_size()))
 }
 

@@ -2,10 +2,12 @@
 //!
 //! All of this blocks: call it from a blocking thread.
 
+use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
@@ -22,26 +24,70 @@ pub fn create(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes the folders of `relative` below `root` that are missing, with `mode` (less the umask), and syncs the parent of
-/// each new one.
+/// Folders remembered at most; forgetting them costs a sync of each.
+const REMEMBERED: usize = 20_000;
+
+/// Folders that are known to be durable. That a folder is there proves nothing: whoever made it may have died, or have been
+/// refused, before its parent was synced.
+#[derive(Debug, Default)]
+pub struct Folders {
+    known: Mutex<HashSet<PathBuf>>,
+}
+
+impl Folders {
+    /// Makes the folders of `relative` below `root` that are missing, with `mode` (less the umask), and syncs the parent of
+    /// each that is not known yet. A new folder whose parent cannot be synced is removed: the next try makes it anew.
+    ///
+    /// # Errors
+    /// What the system says; `NotADirectory` where a file or a link stands in the way.
+    pub fn make(&self, root: &Path, relative: &Path, mode: u32) -> io::Result<()> {
+        let mut path = root.to_owned();
+        for part in relative.components() {
+            let parent = path.clone();
+            path.push(part);
+            let new = match DirBuilder::new().mode(mode).create(&path) {
+                Ok(()) => {
+                    step("folder made");
+                    true
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    refuse_link(&path)?;
+                    false
+                }
+                Err(error) => return Err(error),
+            };
+            if new || !self.knows(&path) {
+                sync_folder(&parent).inspect_err(|_| {
+                    if new {
+                        // What cannot be removed is found, and synced, by the next try.
+                        let _ = std::fs::remove_dir(&path);
+                    }
+                })?;
+                self.remember(&path);
+            }
+        }
+        Ok(())
+    }
+
+    fn knows(&self, path: &Path) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+    }
+
+    fn remember(&self, path: &Path) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(path.to_owned());
+    }
+}
+
+/// As [`Folders::make`], where no folder is known yet.
 ///
 /// # Errors
 /// What the system says; `NotADirectory` where a file or a link stands in the way.
 pub fn make_folders(root: &Path, relative: &Path, mode: u32) -> io::Result<()> {
-    let mut path = root.to_owned();
-    for part in relative.components() {
-        let parent = path.clone();
-        path.push(part);
-        match DirBuilder::new().mode(mode).create(&path) {
-            Ok(()) => {
-                step("folder made");
-                sync_folder(&parent)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => refuse_link(&path)?,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+    Folders::default().make(root, relative, mode)
 }
 
 /// A link planted where a folder belongs could lead our files anywhere.

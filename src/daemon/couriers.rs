@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::archive::write::Folders;
 use crate::clock::Clock;
 use crate::config::Target;
 use crate::delivery::Courier;
@@ -24,6 +25,7 @@ pub(super) struct Couriers {
     root: Arc<PathBuf>,
     ledger: Ledger,
     clock: Arc<dyn Clock>,
+    folders: Arc<Folders>,
     stored: watch::Receiver<()>,
     at_work: HashMap<String, (Target, watch::Sender<bool>)>,
     tasks: JoinSet<()>,
@@ -31,7 +33,8 @@ pub(super) struct Couriers {
 
 impl Couriers {
     pub(super) fn new(root: Arc<PathBuf>, ledger: Ledger, clock: Arc<dyn Clock>, stored: watch::Receiver<()>) -> Self {
-        Self { root, ledger, clock, stored, at_work: HashMap::new(), tasks: JoinSet::new() }
+        let folders = Arc::new(Folders::default());
+        Self { root, ledger, clock, folders, stored, at_work: HashMap::new(), tasks: JoinSet::new() }
     }
 
     fn courier(&self, target: &Target) -> Courier {
@@ -40,6 +43,7 @@ impl Couriers {
             ledger: self.ledger.clone(),
             clock: Arc::clone(&self.clock),
             target: target.clone(),
+            folders: Arc::clone(&self.folders),
         }
     }
 

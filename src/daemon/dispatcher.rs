@@ -36,7 +36,7 @@ pub(super) struct Dispatcher {
     tasks: HashMap<Id, (FeedName, String)>,
     /// The requests of commands that are being carried out, likewise.
     requests: HashMap<Id, i64>,
-    /// The last tick at which feeds could be polled; none where the ledger failed since, or the disk was low.
+    /// The last tick at which feeds could be polled; none where the ledger or the disk failed since, or the disk was low.
     last_tick: Option<(Timestamp, BootTime)>,
     out_of_room: bool,
     ledger_fails: bool,
@@ -105,8 +105,9 @@ impl Dispatcher {
 
     async fn look(&mut self) -> Result<(), LedgerError> {
         let (now, boot) = (self.house.clock.now(), self.house.clock.boot());
-        let has_room = self.has_room();
-        if self.out_of_room {
+        let trusted = self.house.poller.intake.trusts_disk();
+        let has_room = self.has_room() && trusted;
+        if self.out_of_room || !trusted {
             self.last_tick = None;
         }
         if has_room && self.time_was_out_of_joint(now, &boot) {

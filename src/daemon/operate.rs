@@ -209,9 +209,8 @@ async fn poll(house: &House, selectors: &[String]) -> Result<Answer, LedgerError
     feeds.extend(leaders);
     feeds.sort_by(|a, b| a.name.cmp(&b.name));
     feeds.dedup_by(|a, b| a.name == b.name);
-    if house.poller.room.is_low() {
-        let text = "free space is below [state] reserve: nothing is collected; make room on that disk\n".to_owned();
-        return Ok(Answer { text, exit_code: 75 });
+    if let Some(obstacle) = house.poller.obstacle() {
+        return Ok(Answer { text: format!("{obstacle}\n"), exit_code: 75 });
     }
     let now = house.clock.now();
     let mut passes = FuturesUnordered::new();
@@ -289,6 +288,10 @@ async fn pass<'a>(
 fn describe(answer: &mut Answer, feed: &FeedName, report: Report) {
     match report {
         Report::Busy => answer.line(&format!("{feed}: is being polled already")),
+        Report::Obstructed(why) => {
+            answer.line(&format!("{feed}: not polled: {why}"));
+            answer.worsen(75);
+        }
         Report::Postponed(until) => {
             let at = until.to_zoned(crate::schedule::paris().clone()).strftime("%Y-%m-%d %H:%M:%S");
             answer.line(&format!("{feed}: may not be listed before {at} (Paris)"));

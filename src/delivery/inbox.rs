@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::archive::layout::{self, hex};
-use crate::archive::write;
+use crate::archive::write::{self, Folders};
 use crate::config::Target;
 use crate::ledger::Pending;
 use crate::step::step;
@@ -23,8 +23,13 @@ const HIDDEN: &str = ".vaguemestre";
 const FOLDER_MODE: u32 = 0o770;
 
 /// Hands `batch` over; answers, for each, where it lies now or why it does not.
-pub(super) fn hand_over(root: &Path, target: &Target, batch: Vec<Pending>) -> Vec<(Pending, Result<PathBuf, String>)> {
-    if let Err(error) = prepare(&target.inbox) {
+pub(super) fn hand_over(
+    root: &Path,
+    known: &Folders,
+    target: &Target,
+    batch: Vec<Pending>,
+) -> Vec<(Pending, Result<PathBuf, String>)> {
+    if let Err(error) = prepare(known, &target.inbox) {
         let text = format!("the inbox {} cannot be used: {error}", target.inbox.display());
         return batch.into_iter().map(|pending| (pending, Err(text.clone()))).collect();
     }
@@ -32,7 +37,7 @@ pub(super) fn hand_over(root: &Path, target: &Target, batch: Vec<Pending>) -> Ve
     let mut handed: Vec<(Pending, Result<PathBuf, String>)> = batch
         .into_iter()
         .map(|pending| {
-            let outcome = copy(root, target, &pending)
+            let outcome = copy(root, known, target, &pending)
                 .inspect(|path| folders.extend(path.parent().map(Path::to_owned)))
                 .map_err(|error| explain(&error, &pending, target));
             (pending, outcome)
@@ -45,6 +50,8 @@ pub(super) fn hand_over(root: &Path, target: &Target, batch: Vec<Pending>) -> Ve
     for (_, outcome) in &mut handed {
         let fault = outcome.as_ref().ok().and_then(|path| failed.get(path.parent()?).cloned());
         if let Some(fault) = fault {
+            // Found again it would pass for delivered, and syncing again proves nothing: the next try makes it anew.
+            let _ = outcome.as_ref().map(std::fs::remove_file);
             *outcome = Err(format!("the folder could not be synced: {fault}"));
         }
     }
@@ -52,22 +59,27 @@ pub(super) fn hand_over(root: &Path, target: &Target, batch: Vec<Pending>) -> Ve
 }
 
 /// Makes the inbox where it is missing (its parent must be there: an unmounted share is not to be buried).
-fn prepare(inbox: &Path) -> io::Result<()> {
+fn prepare(known: &Folders, inbox: &Path) -> io::Result<()> {
     if !inbox.exists() {
         let (Some(parent), Some(name)) = (inbox.parent(), inbox.file_name()) else {
             return Err(io::Error::new(io::ErrorKind::NotFound, "it has no parent folder"));
         };
-        write::make_folders(parent, Path::new(name), FOLDER_MODE)?;
+        known.make(parent, Path::new(name), FOLDER_MODE)?;
+    } else if !inbox.join(HIDDEN).exists()
+        && let Some(parent) = inbox.parent()
+    {
+        // We may have made it and died before its parent was synced. Somebody else's parent may be closed to us.
+        let _ = write::sync_folder(parent);
     }
-    write::make_folders(inbox, Path::new(HIDDEN), FOLDER_MODE)
+    known.make(inbox, Path::new(HIDDEN), FOLDER_MODE)
 }
 
-fn copy(root: &Path, target: &Target, pending: &Pending) -> io::Result<PathBuf> {
+fn copy(root: &Path, known: &Folders, target: &Target, pending: &Pending) -> io::Result<PathBuf> {
     let archived = root.join(&pending.archive_path);
     let extension = archived.extension().map_or_else(|| "bin".into(), |extension| extension.to_string_lossy());
     let relative = layout::inbox_path(&pending.feed, &pending.remote_id, pending.name.as_deref(), &extension);
     if let Some(folder) = relative.parent() {
-        write::make_folders(&target.inbox, folder, FOLDER_MODE)?;
+        known.make(&target.inbox, folder, FOLDER_MODE)?;
     }
     let temporary = target.inbox.join(HIDDEN).join(format!("{}.{}.part", std::process::id(), pending.id));
     let place = target.inbox.join(&relative);

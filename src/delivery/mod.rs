@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{oneshot, watch};
 
+use crate::archive::write::Folders;
 use crate::clock::Clock;
 use crate::config::Target;
 use crate::ledger::{Ledger, LedgerError, Pending, Settled};
@@ -36,6 +37,8 @@ pub struct Courier {
     pub clock: Arc<dyn Clock>,
     /// Whom it serves.
     pub target: Target,
+    /// Folders of inboxes that are durable.
+    pub folders: Arc<Folders>,
 }
 
 impl Courier {
@@ -90,10 +93,11 @@ impl Courier {
     /// Hands `due` over, on a thread of its own: those that all share are few, and none may wait for a target that hangs.
     async fn hand_over(&self, due: Vec<Pending>) -> Vec<(Pending, Result<PathBuf, String>)> {
         let (answer, answered) = oneshot::channel();
-        let (root, target, batch) = (Arc::clone(&self.root), self.target.clone(), due.clone());
+        let (root, folders) = (Arc::clone(&self.root), Arc::clone(&self.folders));
+        let (target, batch) = (self.target.clone(), due.clone());
         let thread = std::thread::Builder::new().name("courier".to_owned()).spawn(move || {
             // Nobody listens any more where the daemon did not wait.
-            let _ = answer.send(inbox::hand_over(&root, &target, batch));
+            let _ = answer.send(inbox::hand_over(&root, &folders, &target, batch));
         });
         let fault = match thread {
             Ok(_) => match answered.await {

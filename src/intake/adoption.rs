@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
 use super::reception::{judge, measure, set_aside, summary_of};
+use super::trust::PROBE;
 use super::{Intake, IntakeError, Sealed};
 use crate::archive::{layout, tag, write};
 use crate::content::{self, MediaType};
@@ -39,14 +40,14 @@ pub async fn adopt(intake: &Intake, ledger: &Ledger) -> Result<Adopted, IntakeEr
         match take_up(intake, ledger, &path).await {
             Ok(true) => adopted.documents += 1,
             Ok(false) => adopted.remains += 1,
-            Err(error) => complain(&path, error),
+            Err(error) => complain(intake, &path, error),
         }
     }
     for document in ledger.claims().await? {
         if let Some((path, media_type)) = final_file(&intake.root, &document) {
             match keep(intake, document, path.clone(), media_type).await {
                 Ok(()) => adopted.documents += 1,
-                Err(error) => complain(&path, error),
+                Err(error) => complain(intake, &path, error),
             }
         }
     }
@@ -78,10 +79,15 @@ async fn keep(intake: &Intake, document: Claimed, path: PathBuf, media_type: Med
     }
 }
 
-fn complain(path: &Path, error: IntakeError) {
+fn complain(intake: &Intake, path: &Path, error: IntakeError) {
+    intake.heed(&error);
+    let then = match &error {
+        IntakeError::Unsynced { .. } => "it is asked for again",
+        _ => "it stays where it is, and is looked at again at the next start",
+    };
     let (path, error) = (path.display(), String::from(error));
-    tracing::error!(event = event::DAEMON_FAULT, path = %path, error, "{path} was left by an earlier run and cannot be taken up: {error}; it stays where \
-        it is, and is looked at again at the next start");
+    tracing::error!(event = event::DAEMON_FAULT, path = %path, error,
+        "{path} was left by an earlier run and cannot be taken up: {error}; {then}");
 }
 
 fn incoming(root: &Path) -> Result<Vec<PathBuf>, IntakeError> {
@@ -89,6 +95,7 @@ fn incoming(root: &Path) -> Result<Vec<PathBuf>, IntakeError> {
     let failed = |source| IntakeError::Disk { path: folder.clone(), source };
     std::fs::read_dir(&folder)
         .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+        .map(|paths: Vec<PathBuf>| paths.into_iter().filter(|path| !path.ends_with(PROBE)).collect())
         .map_err(failed)
 }
 

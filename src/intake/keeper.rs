@@ -9,7 +9,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
+use super::place::Unplaced;
+use super::trust::Trust;
 use super::{IntakeError, place};
+use crate::archive::write::Folders;
 use crate::clock::Clock;
 use crate::config::Target;
 use crate::content::MediaType;
@@ -75,6 +78,7 @@ impl std::fmt::Debug for Waiting {
 impl Keeper {
     pub(super) fn start(
         root: Arc<PathBuf>,
+        trust: Arc<Trust>,
         ledger: Ledger,
         clock: Arc<dyn Clock>,
         targets: Arc<RwLock<Vec<Target>>>,
@@ -82,7 +86,8 @@ impl Keeper {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let desk = Desk { root, ledger, clock, targets, stored, stopping };
+        let folders = Arc::new(Folders::default());
+        let desk = Desk { root, folders, trust, ledger, clock, targets, stored, stopping };
         tokio::spawn(desk.work(waiting));
         Self { queue }
     }
@@ -108,6 +113,8 @@ impl Keeper {
 
 struct Desk {
     root: Arc<PathBuf>,
+    folders: Arc<Folders>,
+    trust: Arc<Trust>,
     ledger: Ledger,
     clock: Arc<dyn Clock>,
     targets: Arc<RwLock<Vec<Target>>>,
@@ -147,7 +154,7 @@ impl Desk {
         for ((sealed, synced), (poll, reply)) in synced.into_iter().zip(others) {
             match synced {
                 Ok(()) => waiting.push(Waiting { sealed, poll, reply }),
-                Err(source) => answer(reply, Err(IntakeError::Disk { path: sealed.path, source })),
+                Err(source) => self.give_up(sealed, source, reply).await,
             }
         }
         let mut pause = PAUSE;
@@ -162,10 +169,12 @@ impl Desk {
 
     /// Gives synced files their final names and records them. Answers those that could not be placed.
     async fn place_and_record(&mut self, batch: Vec<Waiting>) -> Vec<Waiting> {
-        let root = Arc::clone(&self.root);
+        let (root, folders) = (Arc::clone(&self.root), Arc::clone(&self.folders));
         let (sealed, others): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.sealed, (waiting.poll, waiting.reply))).unzip();
-        let Some(placed) = blocking(move || place::place_all(&root, sealed)).await else { return Vec::new() };
+        let Some(placed) = blocking(move || place::place_all(&root, &folders, sealed)).await else {
+            return Vec::new();
+        };
         let (mut kept, mut rejected, mut replies, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for ((sealed, placed), (poll, reply)) in placed.into_iter().zip(others) {
             match placed {
@@ -174,7 +183,8 @@ impl Desk {
                     kept.push(self.record(sealed, archive_path, poll));
                     replies.push(reply);
                 }
-                Err(error) => {
+                Err(Unplaced::Lost(source)) => self.give_up(sealed, source, reply).await,
+                Err(Unplaced::Again(error)) => {
                     tracing::error!(event = event::DISK_LOW, feed = %sealed.document.feed, %error,
                         "{} of {} is safe, and cannot be placed in the archive: {error}; make room or mend the disk, it \
                          is tried again", sealed.document.remote_id, sealed.document.feed);
@@ -195,6 +205,15 @@ impl Desk {
             replies.into_iter().for_each(|reply| answer(reply, Err(IntakeError::Stopping)));
         }
         left
+    }
+
+    /// A sync failed: it is never tried again, and nothing is collected before the disk has proved itself.
+    async fn give_up(&self, sealed: Sealed, source: std::io::Error, reply: Reply) {
+        self.trust.doubt(&source);
+        let root = Arc::clone(&self.root);
+        if let Some(error) = blocking(move || place::condemn(&root, sealed, source)).await {
+            answer(reply, Err(error));
+        }
     }
 
     /// Pauses before another try; false when the daemon stops.

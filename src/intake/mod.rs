@@ -10,6 +10,7 @@ mod keeper;
 mod place;
 mod reception;
 mod sorting;
+mod trust;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
@@ -37,6 +38,16 @@ pub enum IntakeError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A document, or its name, could not be synced, which is never tried again: it counts as lost.
+    #[error("{} could not be synced, and counts as lost{}", path.display(), lies(aside.as_ref()))]
+    Unsynced {
+        /// Where it lay.
+        path: PathBuf,
+        /// Where its bytes are set aside, relative to the state directory, and their SHA-256.
+        aside: Option<(String, String)>,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The ledger could not be written.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -45,11 +56,20 @@ pub enum IntakeError {
     Stopping,
 }
 
+/// Why nothing is collected while the disk is not trusted.
+pub const DISTRUST: &str =
+    "the disk of the archive has failed: nothing is collected until a file can be written and synced there";
+
+fn lies(aside: Option<&(String, String)>) -> String {
+    aside.map_or_else(String::new, |(path, _)| format!(" (its bytes are set aside in {path})"))
+}
+
 /// What all downloads share on their way in.
 #[derive(Clone, Debug)]
 pub struct Intake {
     root: Arc<PathBuf>,
     ledger: Ledger,
+    trust: Arc<trust::Trust>,
     keeper: keeper::Keeper,
     targets: Arc<RwLock<Vec<Target>>>,
 }
@@ -72,11 +92,27 @@ impl Intake {
             write::make_folders(root, Path::new(folder), 0o700)
                 .map_err(|source| IntakeError::Disk { path: root.join(folder), source })?;
         }
+        let trust = trust::Trust::begin(root);
         let root = Arc::new(root.to_owned());
         let targets = Arc::new(RwLock::new(targets));
-        let keeper =
-            keeper::Keeper::start(Arc::clone(&root), ledger.clone(), clock, Arc::clone(&targets), stored, stopping);
-        Ok(Self { root, ledger, keeper, targets })
+        let (ours, shared) = (Arc::clone(&trust), Arc::clone(&targets));
+        let keeper = keeper::Keeper::start(Arc::clone(&root), ours, ledger.clone(), clock, shared, stored, stopping);
+        Ok(Self { root, ledger, trust, keeper, targets })
+    }
+
+    /// Whether the archive's disk can be trusted: after a failure, not before it has taken a probe file. Asking has it
+    /// probed, every few seconds at most.
+    #[must_use]
+    pub fn trusts_disk(&self) -> bool {
+        self.trust.is_sound()
+    }
+
+    /// Takes note of a failure: where it was the disk's, nothing is collected before that has proved itself.
+    pub fn heed(&self, error: &IntakeError) {
+        match error {
+            IntakeError::Disk { source, .. } | IntakeError::Unsynced { source, .. } => self.trust.doubt(source),
+            IntakeError::Ledger(_) | IntakeError::Stopping => {}
+        }
     }
 
     /// Documents stored from now on are for these targets.

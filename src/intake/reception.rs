@@ -325,12 +325,12 @@ pub(super) async fn accept(root: Arc<PathBuf>, document: Claimed, path: PathBuf)
             };
             let fast = document.feed.platform() == "fast";
             let summary = summary_of(fast, media_type, BufReader::new(File::open(&path)?))?;
+            // Copied, not linked: it may lie in the quarantine because it could not be synced, and would be no safer.
+            let temporary = root.join(layout::INCOMING).join(format!("{}.part", document.id));
+            let mut copy = create(&root, &temporary, &partial_name(&document))?;
+            io::copy(&mut File::open(&path)?, &mut copy)?;
             let copy = sealed_path(&root, &document, size, &sha256, true);
-            match std::fs::hard_link(&path, &copy) {
-                // An earlier try has left it.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                other => other?,
-            }
+            std::fs::rename(temporary, &copy)?;
             Ok(Sealed { document, path: copy, size, sha256, media_type, summary })
         }
     });
@@ -357,18 +357,26 @@ pub fn measure(path: &Path) -> io::Result<(u64, String)> {
     }
 }
 
-/// Moves a file to the quarantine under `name` (or a numbered variant: nothing there is ever replaced), durably.
+/// Moves a file to the quarantine under `name` (or a numbered variant: nothing there is ever replaced), durably. One that
+/// cannot be synced goes there all the same, as `….unsynced`, so that nobody takes it for safe later.
 /// Answers its path relative to the state directory.
 pub(super) fn set_aside(root: &Path, file: &Path, name: &str) -> io::Result<String> {
-    write::sync_file(file)?;
+    if let Err(error) = write::sync_file(file) {
+        move_aside(root, file, &format!("{name}.unsynced"))?;
+        return Err(error);
+    }
+    let path = move_aside(root, file, name)?;
+    write::sync_folder(&root.join(layout::QUARANTINE))?;
+    Ok(path)
+}
+
+/// The same without a sync.
+pub(super) fn move_aside(root: &Path, file: &Path, name: &str) -> io::Result<String> {
     let folder = root.join(layout::QUARANTINE);
     for number in 0..1000 {
         let name = if number == 0 { name.to_owned() } else { format!("{name}.{number}") };
         match write::place(file, &folder.join(&name)) {
-            Ok(()) => {
-                write::sync_folder(&folder)?;
-                return Ok(format!("{}/{name}", layout::QUARANTINE));
-            }
+            Ok(()) => return Ok(format!("{}/{name}", layout::QUARANTINE)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
@@ -376,7 +384,7 @@ pub(super) fn set_aside(root: &Path, file: &Path, name: &str) -> io::Result<Stri
     Err(io::Error::other(format!("{} holds a thousand files named {name}; clear it", folder.display())))
 }
 
-fn partial_stem(document: &Claimed) -> String {
+pub(super) fn partial_stem(document: &Claimed) -> String {
     layout::safe_name(&format!("{}.{}", document.feed.as_str().replace('/', "."), document.remote_id))
 }
 

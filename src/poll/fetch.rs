@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::room::Promise;
-use super::{Feed, Poller};
+use super::{Feed, Poller, room};
 use crate::archive::layout;
 use crate::connector::{Connector, ConnectorError, Download};
-use crate::intake::{IntakeError, Objection, Reception, Sealed, Verdict};
+use crate::intake::{DISTRUST, IntakeError, Objection, Reception, Sealed, Verdict};
 use crate::ledger::{Claimed, LedgerError, Open};
 use crate::log::event;
 use crate::schedule::{Calendar, Span};
@@ -30,8 +30,8 @@ pub(super) enum Try {
     Failed(Claimed, ConnectorError),
     /// Our own disk failed under it.
     Disk(Claimed, IntakeError),
-    /// There is no room for it on the disk: not asked for.
-    NoRoom,
+    /// Our own disk has no room for it, or has failed: not asked for. Why.
+    Obstructed(&'static str),
     /// The daemon stops: not asked for.
     Stopped,
     /// It is not of a kind that its account collects: left where it is.
@@ -75,7 +75,10 @@ async fn admit<'a>(poller: &'a Poller, feed: &Feed, limit: u64) -> Result<Promis
         if !wait_while(poller, feed, Calendar::download_hold).await {
             return Err(Try::Stopped);
         }
-        let Some(room) = poller.room.promise(limit).await else { return Err(Try::NoRoom) };
+        let Some(room) = poller.room.promise(limit).await else { return Err(Try::Obstructed(room::LOW)) };
+        if !poller.intake.trusts_disk() {
+            return Err(Try::Obstructed(DISTRUST));
+        }
         // Waiting for room may have led into a window.
         if feed.cadence.calendar().download_hold(poller.clock.now()).is_none() {
             return Ok(room);

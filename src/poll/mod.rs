@@ -32,7 +32,7 @@ pub use source::{Lane, Platform, Source};
 use crate::clock::Clock;
 use crate::connector::{Connector, ConnectorError};
 use crate::feed::FeedName;
-use crate::intake::{Intake, IntakeError};
+use crate::intake::{DISTRUST, Intake, IntakeError};
 use crate::ledger::{ClaimTerms, Due, HealthChange, Ledger, LedgerError, ListingTerms, Outcome, PollEnd};
 use crate::log::event;
 use crate::schedule::{Cadence, LastListing, Seed};
@@ -109,6 +109,8 @@ pub enum Report {
     Postponed(Timestamp),
     /// Someone else polls it.
     Busy,
+    /// Our own disk forbids it: why.
+    Obstructed(&'static str),
     /// It ended.
     Ended(Summary),
 }
@@ -135,6 +137,18 @@ impl Poller {
         format!("{}/{}", self.run, self.passes.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Why our own disk allows no listing and no download (F9); `None` where it does.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<&'static str> {
+        if self.room.is_low() {
+            Some(room::LOW)
+        } else if !self.intake.trusts_disk() {
+            Some(DISTRUST)
+        } else {
+            None
+        }
+    }
+
     /// Polls `feed`: lists it, then fetches what is not held. Obeys every rule; answers `Postponed` where one forbids it.
     ///
     /// # Errors
@@ -155,6 +169,10 @@ impl Poller {
                 return self.end(feed, &claim, Verdict::failed(problem, None), Seen::default()).await;
             }
         };
+        // The disk may have filled while this waited for its turn.
+        if let Some(obstacle) = self.obstacle() {
+            return Ok(Report::Obstructed(obstacle));
+        }
         if let Some(until) = self.postpone(feed, due).await? {
             return Ok(Report::Postponed(until));
         }
@@ -449,7 +467,7 @@ fn tell(feed: &Feed, summary: &Summary, took: Duration, change: HealthChange) {
 impl From<IntakeError> for String {
     fn from(error: IntakeError) -> Self {
         match &error {
-            IntakeError::Disk { source, .. } => format!("{error}: {source}"),
+            IntakeError::Disk { source, .. } | IntakeError::Unsynced { source, .. } => format!("{error}: {source}"),
             _ => error.to_string(),
         }
     }

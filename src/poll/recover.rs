@@ -30,13 +30,19 @@ impl Poller {
         let why = match outcome {
             Ok(Try::Sealed(sealed)) => match self.intake.keep(sealed, None).await {
                 Ok(()) => return Ok(Ok("fetched once more, with the file deposited, and handed over".to_owned())),
-                Err(error) => String::from(error),
+                Err(error) => {
+                    self.intake.heed(&error);
+                    String::from(error)
+                }
             },
             Ok(Try::Refused(_, reason, path, _)) => format!("{reason}; the bytes are set aside in {path}"),
             Ok(Try::TooLarge(_, limit)) => format!("it is larger than max_document ({limit} bytes)"),
             Ok(Try::Failed(_, error)) => error.to_string(),
-            Ok(Try::Disk(_, error)) => String::from(error),
-            Ok(Try::NoRoom) => "free space is below [state] reserve: make room on that disk".to_owned(),
+            Ok(Try::Disk(_, error)) => {
+                self.intake.heed(&error);
+                String::from(error)
+            }
+            Ok(Try::Obstructed(why)) => why.to_owned(),
             Ok(Try::Stopped | Try::PassedOver | Try::NotOurs) => "the daemon is stopping".to_owned(),
             Err(why) => why,
         };

@@ -157,10 +157,8 @@ impl<'a> Tally<'a> {
                 self.end(End::Stopped);
                 Ok(())
             }
-            Try::NoRoom => {
-                self.end(End::Disk(
-                    "free space is below [state] reserve: nothing is collected until there is room".into(),
-                ));
+            Try::Obstructed(why) => {
+                self.end(End::Disk(why.to_owned()));
                 Ok(())
             }
             // The file is safe in the archive, and the claim stands: the next start adopts it.
@@ -169,9 +167,17 @@ impl<'a> Tally<'a> {
                 Ok(())
             }
             Try::Disk(document, error) => {
+                self.poller.intake.heed(&error);
+                // Should the platform no longer have it, an operator can still accept these bytes.
+                let quarantine = match &error {
+                    IntakeError::Unsynced { aside, .. } => aside.clone(),
+                    _ => None,
+                };
                 let text = String::from(error);
                 self.end(End::Disk(text.clone()));
-                self.uncounted(document, text, true).await
+                let (id, condition) = (document.id, Condition::Open);
+                let refusal = Refusal { id, condition, in_doubt: true, error: Some(text), quarantine };
+                self.poller.ledger.refuse(refusal).await
             }
             Try::TooLarge(document, limit) => {
                 self.answered().await?;

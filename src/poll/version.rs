@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{Feed, Poller};
+use super::{Feed, Poller, room};
 use crate::archive::layout;
 use crate::connector::{ConnectorError, Download};
 use crate::content::difference;
-use crate::intake::{IntakeError, Reception, Sealed, Verdict};
+use crate::intake::{DISTRUST, IntakeError, Reception, Sealed, Verdict};
 use crate::ledger::{Claimed, LedgerError, NewVersion, Version};
 
 /// Whose version an answer may be.
@@ -49,10 +49,13 @@ pub(super) async fn keep(poller: &Poller, feed: &Feed, subject: Subject<'_>, bod
         return Ok(Kept::Same);
     }
     let Some(_room) = poller.room.promise(body.len() as u64).await else { return Ok(no_room()) };
+    if !poller.intake.trusts_disk() {
+        return Ok(Kept::Disk(DISTRUST.to_owned()));
+    }
     let Some(claimed) = claim(poller, feed, subject, Some(digest)).await? else { return Ok(Kept::Same) };
     let mut reception = poller.intake.receive(&claimed, u64::MAX);
     if let Err(error) = reception.push(body).await {
-        return Ok(Kept::Disk(error.into()));
+        return Ok(disk(poller, error));
     }
     finish(poller, subject, claimed, reception, None).await
 }
@@ -70,24 +73,27 @@ pub(super) async fn keep_file(
     }
     let latest = poller.ledger.latest_version(&feed.name, subject.id).await?;
     let Some(_room) = poller.room.promise(limit).await else { return Ok(no_room()) };
+    if !poller.intake.trusts_disk() {
+        return Ok(Kept::Disk(DISTRUST.to_owned()));
+    }
     let Some(claimed) = claim(poller, feed, subject, None).await? else { return Ok(Kept::Same) };
     let mut reception = poller.intake.receive(&claimed, limit);
-    let interruption = pump(file, &mut reception, limit).await;
+    let interruption = pump(poller, file, &mut reception, limit).await;
     if let Some(interruption) = interruption {
         let discarded = reception.discard().await;
         poller.ledger.drop_version(claimed.id).await?;
-        return Ok(discarded.map_or_else(|error| Kept::Disk(error.into()), |()| interruption));
+        return Ok(discarded.map_or_else(|error| disk(poller, error), |()| interruption));
     }
     finish(poller, subject, claimed, reception, latest).await
 }
 
-async fn pump(mut file: Download, reception: &mut Reception, limit: u64) -> Option<Kept> {
+async fn pump(poller: &Poller, mut file: Download, reception: &mut Reception, limit: u64) -> Option<Kept> {
     loop {
         match file.next().await {
             Ok(Some(chunk)) if reception.admit(chunk.len() as u64).is_err() => return Some(Kept::TooLarge(limit)),
             Ok(Some(chunk)) => {
                 if let Err(error) = reception.push(&chunk).await {
-                    return Some(Kept::Disk(error.into()));
+                    return Some(disk(poller, error));
                 }
             }
             Ok(None) => return None,
@@ -126,15 +132,20 @@ async fn finish(
         Ok(Verdict::Return(sealed)) if latest.is_some_and(|latest| latest.sha256 == sealed.sha256) => {
             let discarded = poller.intake.discard(*sealed).await;
             poller.ledger.drop_version(claimed.id).await?;
-            Ok(discarded.map_or_else(|error| Kept::Disk(error.into()), |()| Kept::Same))
+            Ok(discarded.map_or_else(|error| disk(poller, error), |()| Kept::Same))
         }
         Ok(Verdict::Return(sealed)) => Ok(store(poller, subject, *sealed).await),
         Ok(Verdict::Refused { reason, path, .. }) => {
             poller.ledger.drop_version(claimed.id).await?;
             Ok(Kept::Refused(format!("{reason}; the bytes are set aside in {path}")))
         }
-        Err(error) => Ok(Kept::Disk(error.into())),
+        Err(error) => Ok(disk(poller, error)),
     }
+}
+
+fn disk(poller: &Poller, error: IntakeError) -> Kept {
+    poller.intake.heed(&error);
+    Kept::Disk(error.into())
 }
 
 async fn store(poller: &Poller, subject: Subject<'_>, sealed: Sealed) -> Kept {
@@ -142,10 +153,10 @@ async fn store(poller: &Poller, subject: Subject<'_>, sealed: Sealed) -> Kept {
         Ok(()) => Kept::New,
         // The file is safe in the archive, and its row stands: the next start adopts it.
         Err(IntakeError::Stopping) => Kept::Disk("the daemon is stopping".to_owned()),
-        Err(error) => Kept::Disk(error.into()),
+        Err(error) => disk(poller, error),
     }
 }
 
 fn no_room() -> Kept {
-    Kept::Disk("free space is below [state] reserve: nothing is collected until there is room".to_owned())
+    Kept::Disk(room::LOW.to_owned())
 }

@@ -76,10 +76,10 @@ impl Round<'_> {
             permit.unused();
             return asked(false, Meaning::Closed);
         }
-        if !self.poller.room.allows_listing() {
+        let promised = (!self.poller.room.allows_listing()).then_some(crate::poll::room::LOW);
+        if let Some(obstacle) = self.poller.obstacle().or(promised) {
             permit.unused();
-            let text = "free space is below [state] reserve: nothing is collected until there is room";
-            return asked(false, Meaning::Disk(text.to_owned()));
+            return asked(false, Meaning::Disk(obstacle.to_owned()));
         }
         let row = self.begin(&call, &subject, now).await?;
         let answered = self.door.api.ask(&call, &self.door.token).await;
