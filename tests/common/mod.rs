@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of a test fails it by a panic")]
 
 pub mod by_hand;
+pub mod gateway;
+pub mod order;
 pub mod shares;
 pub mod shop;
+pub mod strace;
 
 use std::collections::BTreeSet;
 use std::fs::File;
