@@ -26,6 +26,7 @@ const FOLDER_MODE: u32 = 0o770;
 pub(super) fn hand_over(
     root: &Path,
     known: &Folders,
+    mark: &str,
     target: &Target,
     batch: Vec<Pending>,
 ) -> Vec<(Pending, Result<PathBuf, String>)> {
@@ -37,7 +38,7 @@ pub(super) fn hand_over(
     let mut handed: Vec<(Pending, Result<PathBuf, String>)> = batch
         .into_iter()
         .map(|pending| {
-            let outcome = copy(root, known, target, &pending)
+            let outcome = copy(root, known, mark, target, &pending)
                 .inspect(|path| folders.extend(path.parent().map(Path::to_owned)))
                 .map_err(|error| explain(&error, &pending, target));
             (pending, outcome)
@@ -74,14 +75,14 @@ fn prepare(known: &Folders, inbox: &Path) -> io::Result<()> {
     known.make(inbox, Path::new(HIDDEN), FOLDER_MODE)
 }
 
-fn copy(root: &Path, known: &Folders, target: &Target, pending: &Pending) -> io::Result<PathBuf> {
+fn copy(root: &Path, known: &Folders, mark: &str, target: &Target, pending: &Pending) -> io::Result<PathBuf> {
     let archived = root.join(&pending.archive_path);
     let extension = archived.extension().map_or_else(|| "bin".into(), |extension| extension.to_string_lossy());
     let relative = layout::inbox_path(&pending.feed, &pending.remote_id, pending.name.as_deref(), &extension);
     if let Some(folder) = relative.parent() {
         known.make(&target.inbox, folder, FOLDER_MODE)?;
     }
-    let temporary = target.inbox.join(HIDDEN).join(format!("{}.{}.part", std::process::id(), pending.id));
+    let temporary = target.inbox.join(HIDDEN).join(format!("{mark}.{}.part", pending.id));
     let place = target.inbox.join(&relative);
     let outcome = copy_bytes(&archived, &temporary, &pending.sha256)
         .and_then(|copy| copy.set_permissions(Permissions::from_mode(target.file_mode)).map(|()| copy))
@@ -100,7 +101,7 @@ fn copy(root: &Path, known: &Folders, target: &Target, pending: &Pending) -> io:
 fn copy_bytes(from: &Path, to: &Path, sha256: &str) -> io::Result<File> {
     let mut source = File::open(from)?;
     if to.exists() {
-        // Left by a process of the same number that died in the middle.
+        // Left by a process of ours that died in the middle: the delivery is made again, and nothing of it stays.
         std::fs::remove_file(to)?;
     }
     let mut copy = write::create(to)?;

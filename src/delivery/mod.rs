@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{oneshot, watch};
 
+use crate::archive::layout::hex;
 use crate::archive::write::Folders;
 use crate::clock::Clock;
 use crate::config::Target;
@@ -94,10 +96,10 @@ impl Courier {
     async fn hand_over(&self, due: Vec<Pending>) -> Vec<(Pending, Result<PathBuf, String>)> {
         let (answer, answered) = oneshot::channel();
         let (root, folders) = (Arc::clone(&self.root), Arc::clone(&self.folders));
-        let (target, batch) = (self.target.clone(), due.clone());
+        let (target, batch, mark) = (self.target.clone(), due.clone(), self.mark());
         let thread = std::thread::Builder::new().name("courier".to_owned()).spawn(move || {
             // Nobody listens any more where the daemon did not wait.
-            let _ = answer.send(inbox::hand_over(&root, &folders, &target, batch));
+            let _ = answer.send(inbox::hand_over(&root, &folders, &mark, &target, batch));
         });
         let fault = match thread {
             Ok(_) => match answered.await {
@@ -108,6 +110,11 @@ impl Courier {
         };
         tracing::error!(target_name = self.target.name, "deliveries to {} failed: {fault}", self.target.name);
         due.into_iter().map(|pending| (pending, Err(fault.clone()))).collect()
+    }
+
+    /// Tells our unfinished copies from those of another installation that shares the inbox.
+    fn mark(&self) -> String {
+        hex(&Sha256::digest(self.ledger.seed())[..8])
     }
 
     fn settle(&self, pending: Pending, outcome: Result<PathBuf, String>, now: Timestamp) -> Settled {

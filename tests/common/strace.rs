@@ -23,7 +23,7 @@ pub fn is_here() -> bool {
 /// `command` under strace with `options`, its threads included.
 pub fn under(options: &[String], command: &Command) -> Command {
     let mut traced = Command::new("strace");
-    traced.args(["-f", "--seccomp-bpf"]).args(options).arg("--").arg(command.get_program()).args(command.get_args());
+    traced.arg("-f").args(options).arg("--").arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => traced.env(name, value),
