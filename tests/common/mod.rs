@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod order;
 pub mod shares;
 pub mod shop;
+pub mod stage;
 pub mod strace;
 
 use std::collections::BTreeSet;
