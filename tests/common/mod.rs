@@ -4,6 +4,7 @@
 
 pub mod by_hand;
 pub mod gateway;
+pub mod mounts;
 pub mod order;
 pub mod shares;
 pub mod shop;

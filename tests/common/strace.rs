@@ -1,8 +1,9 @@
 //! Commands under `strace`: what they ask of the system, in order, and what happens when a call fails or never returns.
 
 use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use super::PATIENCE;
 
@@ -68,6 +69,38 @@ pub fn injecting(set: &str, what: &str, when: &str, path: Option<&Path>) -> Vec<
         options.extend(["-P".to_owned(), path.display().to_string()]);
     }
     options
+}
+
+/// A strace that does something to the calls of a running process, until it lets go.
+pub struct Attached(Child);
+
+impl Attached {
+    /// To the process `id` and its threads; returns once it has them.
+    pub async fn to(id: i32, options: &[String]) -> Self {
+        let mut command = Command::new("strace");
+        command.arg("-f").args(options).args(["-p", &id.to_string()]).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            while !line.contains("attached") {
+                line.clear();
+                assert!(said.read_line(&mut line).unwrap() > 0, "strace did not attach");
+            }
+            // Or it would wait for a reader.
+            std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        })
+        .await
+        .unwrap();
+        Self(child)
+    }
+
+    /// Lets go: what it did ends.
+    pub async fn detach(mut self) {
+        let status = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        tokio::task::spawn_blocking(move || self.0.wait().unwrap()).await.unwrap();
+    }
 }
 
 /// One system call of a recording.
