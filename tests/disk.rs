@@ -270,3 +270,72 @@ async fn an_archive_and_an_inbox_that_are_read_only_for_a_while_lose_nothing() {
     assert!(daemon.stop().await.success());
     assert_collected(&town, 8).await;
 }
+
+/// A daemon to which the calls `set` fail with `error`, on `path` of the documents to come, until it says so (`event`); then
+/// all comes.
+async fn goes_on_after(set: &str, error: &str, path: impl Fn(&Town) -> PathBuf, event: &str) {
+    if !strace::is_here() {
+        return;
+    }
+    let town = town().await;
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM feeds WHERE last_outcome = 'ok'", "1").await;
+    let options = strace::injecting(set, &format!("error={error}"), "1+", Some(&path(&town)));
+    let strace = strace::Attached::to(daemon.id(), &options).await;
+    (1..=4).for_each(|number| drop(town.put(number)));
+    let said = timeout(PATIENCE, async {
+        loop {
+            let said = daemon.events(event).into_iter().find(|said| said["level"] == "ERROR");
+            if let Some(said) = said {
+                return said;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let said = said.await.unwrap_or_else(|_| panic!("no {event}: {:#?}", daemon.log()));
+    let text = format!("{} {}", said["message"], said["remedy"]);
+    assert!(["dmesg", "mend the disk", "make room", "look at"].iter().any(|remedy| text.contains(remedy)), "{said}");
+    strace.detach().await;
+    town.wait_value(DELIVERED, "4").await;
+    assert!(daemon.stop().await.success());
+    assert_collected(&town, 4).await;
+}
+
+fn arriving(town: &Town) -> PathBuf {
+    town.state().join("archive/.incoming/1.part")
+}
+
+fn log_of_the_ledger(town: &Town) -> PathBuf {
+    town.state().join("ledger.sqlite-wal")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_body_that_could_not_be_written_all_comes() {
+    goes_on_after("write", "EIO", arriving, "disk.failed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_file_that_could_not_be_made_all_comes() {
+    goes_on_after("openat", "EDQUOT", arriving, "disk.failed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_file_that_could_not_be_sealed_all_comes() {
+    goes_on_after("rename,renameat,renameat2", "ENOSPC", arriving, "disk.failed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_file_that_could_not_be_placed_all_comes() {
+    let place = |town: &Town| today(town).join("1.xml");
+    goes_on_after("rename,renameat,renameat2", "EIO", place, "disk.low").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_ledger_that_could_not_be_written_all_comes() {
+    goes_on_after("pwrite64", "ENOSPC", log_of_the_ledger, "ledger.failed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_ledger_that_could_not_be_synced_all_comes() {
+    goes_on_after("fdatasync,fsync", "EIO", log_of_the_ledger, "ledger.failed").await;
+}

@@ -68,7 +68,7 @@ impl Dispatcher {
         self.house.start_deliveries().await;
         self.house.open_counter().await;
         let now = self.house.clock.now();
-        self.spread(now).await?;
+        spread(&self.house, now, Late::All).await?;
         let plan = self.house.plan();
         let waiting = self.house.ledger.feeds_to_resume().await?;
         let (count, seed) = (waiting.len(), Seed(self.house.ledger.seed()));
@@ -111,7 +111,7 @@ impl Dispatcher {
             self.last_tick = None;
         }
         if has_room && self.time_was_out_of_joint(now, &boot) {
-            self.spread(now).await?;
+            spread(&self.house, now, Late::All).await?;
         }
         if self.house.ledger.requests_wait().await? {
             for request in self.house.ledger.take_requests().await? {
@@ -173,45 +173,6 @@ impl Dispatcher {
         passed > STALL || passed < SignedDuration::ZERO || drift.abs() > JUMP
     }
 
-    /// Plans anew, without a burst, whatever is overdue or (the clock was set back) absurdly far away.
-    async fn spread(&self, now: Timestamp) -> Result<(), LedgerError> {
-        let plan = self.house.plan();
-        let latest = latest_plausible(&plan.catalog, now);
-        let Some(soonest) = latest.values().min() else { return Ok(()) };
-        let of = |due: &Due| plan.catalog.get(&due.feed).map(|feed| &feed.cadence);
-        let mut late = self.house.ledger.out_of_time(now, *soonest).await?;
-        late.retain(|due| {
-            // Watches are planned by their subjects.
-            if plan.catalog.get(&due.feed).is_some_and(|feed| matches!(feed.source, Source::Watch(..))) {
-                return false;
-            }
-            let plausible = of(due).and_then(|cadence| latest.get(&address(cadence)));
-            plausible.is_some_and(|plausible| due.planned <= now || due.planned > *plausible)
-        });
-        let (seed, boot, count) = (Seed(self.house.ledger.seed()), self.house.clock.boot(), late.len());
-        // A start in the future counts as now, from now on: else it would cost an interval at every look.
-        let last = |due: &Due| due.last_listed.clone().map(|(wall, boot)| LastListing { wall, boot });
-        let corrections = late.iter().filter_map(|due| {
-            let corrected = last(due)?.corrected(now, &boot)?;
-            Some(async move { self.house.ledger.correct_listing(&due.feed, corrected.wall, &corrected.boot).await })
-        });
-        try_join_all(corrections).await?;
-        apis::enrol(&self.house, &plan.catalog, false).await?;
-        let plans = late
-            .into_iter()
-            .filter_map(|due| {
-                let cadence = of(&due)?;
-                let first = cadence.first(&seed, due.feed.as_str(), now, count);
-                let wait = last(&due).and_then(|last| cadence.wait_before_listing(&last, now, &boot));
-                let waited = wait.map_or(first, |wait| first.checked_add(wait).unwrap_or(first));
-                let asked = due.asked_to_wait(now).unwrap_or(now);
-                let next = cadence.postponed(&seed, due.feed.as_str(), waited.max(asked));
-                Some((due, next))
-            })
-            .collect();
-        self.house.ledger.plan_anew(plans).await
-    }
-
     /// Whether there is room to list anything (F9); a disk that is low is said once.
     fn has_room(&mut self) -> bool {
         let low = self.house.poller.room.is_low();
@@ -268,7 +229,7 @@ impl Dispatcher {
     pub(super) async fn reload(&mut self, load: &Load) {
         let polled = |feed: &str| self.running.iter().any(|running| running.as_str() == feed);
         if reload::reload(&self.house, load, polled).await
-            && let Err(error) = self.spread(self.house.clock.now()).await
+            && let Err(error) = spread(&self.house, self.house.clock.now(), Late::All).await
         {
             tracing::error!(
                 event = event::LEDGER_FAILED,
@@ -293,6 +254,54 @@ impl Dispatcher {
     pub(super) async fn abort(&mut self) {
         self.work.shutdown().await;
     }
+}
+
+/// Which feeds are planned anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Late {
+    /// Overdue ones, and those that a clock set back since has planned for a time absurdly far away.
+    All,
+    /// Only the latter: they would never be due.
+    Absurd,
+}
+
+/// Plans anew, without a burst, whatever is overdue or (the clock was set back) absurdly far away.
+pub(super) async fn spread(house: &House, now: Timestamp, whose: Late) -> Result<(), LedgerError> {
+    let plan = house.plan();
+    let latest = latest_plausible(&plan.catalog, now);
+    let Some(soonest) = latest.values().min() else { return Ok(()) };
+    let of = |due: &Due| plan.catalog.get(&due.feed).map(|feed| &feed.cadence);
+    let mut late = house.ledger.out_of_time(now, *soonest).await?;
+    late.retain(|due| {
+        // Watches are planned by their subjects.
+        if plan.catalog.get(&due.feed).is_some_and(|feed| matches!(feed.source, Source::Watch(..))) {
+            return false;
+        }
+        let plausible = of(due).and_then(|cadence| latest.get(&address(cadence)));
+        plausible.is_some_and(|plausible| (due.planned <= now && whose == Late::All) || due.planned > *plausible)
+    });
+    let (seed, boot, count) = (Seed(house.ledger.seed()), house.clock.boot(), late.len());
+    // A start in the future counts as now, from now on: else it would cost an interval at every look.
+    let last = |due: &Due| due.last_listed.clone().map(|(wall, boot)| LastListing { wall, boot });
+    let corrections = late.iter().filter_map(|due| {
+        let corrected = last(due)?.corrected(now, &boot)?;
+        Some(async move { house.ledger.correct_listing(&due.feed, corrected.wall, &corrected.boot).await })
+    });
+    try_join_all(corrections).await?;
+    apis::enrol(house, &plan.catalog, false).await?;
+    let plans = late
+        .into_iter()
+        .filter_map(|due| {
+            let cadence = of(&due)?;
+            let first = cadence.first(&seed, due.feed.as_str(), now, count);
+            let wait = last(&due).and_then(|last| cadence.wait_before_listing(&last, now, &boot));
+            let waited = wait.map_or(first, |wait| first.checked_add(wait).unwrap_or(first));
+            let asked = due.asked_to_wait(now).unwrap_or(now);
+            let next = cadence.postponed(&seed, due.feed.as_str(), waited.max(asked));
+            Some((due, next))
+        })
+        .collect();
+    house.ledger.plan_anew(plans).await
 }
 
 /// The latest plan that each cadence of `catalog` can have made at `now`: what is beyond it was planned by a clock that has

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
+use super::dispatcher::{self, Late};
 use super::{House, by_hand};
 use crate::config::Patterns;
 use crate::feed::FeedName;
@@ -320,6 +321,8 @@ fn describe(answer: &mut Answer, feed: &FeedName, report: Report) {
 pub async fn obey_alone(house: &Arc<House>, order: &Order, actor: &str) -> Result<Answer, LedgerError> {
     // What a run that died left needs no listing: the daemon takes it up at its start, and so do we.
     let now = house.clock.now();
+    // Nor would what a clock set back since has planned ever be due.
+    dispatcher::spread(house, now, Late::Absurd).await?;
     let left = house.ledger.feeds_to_resume().await?;
     house.ledger.resume_feeds(left.into_iter().map(|feed| (feed, now)).collect()).await?;
     let answer = obey(house, order, actor).await?;
