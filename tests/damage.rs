@@ -1,6 +1,7 @@
 //! More that can befall a ledger: other kinds of damage, readers and writers that do not let go, clocks off by years.
 #![cfg(feature = "simulator")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+#![allow(clippy::print_stdout, reason = "what cannot run here says so")]
 
 mod common;
 

@@ -2,6 +2,7 @@
 //! did not happen; or the disk is full, or fails, just then. Some of these are tried by default; all with `EXHAUSTIVE=1`.
 #![cfg(feature = "simulator")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+#![allow(clippy::print_stdout, reason = "figures are told to whoever asks")]
 
 mod common;
 

@@ -2,6 +2,7 @@
 //! believed.
 #![cfg(feature = "simulator")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+#![allow(clippy::print_stdout, reason = "figures are told to whoever asks")]
 
 mod common;
 

@@ -180,7 +180,7 @@ impl Dispatcher {
             let state = self.house.state.path().display();
             tracing::error!(
                 event = event::DISK_LOW,
-                "the disk of {state} has less than [state] reserve left: nothing is \
+                "the disk of {state} has less than [state] reserve left, or hardly any inodes: nothing is \
                 collected until there is room; make some, or lower the reserve"
             );
         } else if !low && self.out_of_room {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 /// What is said while the disk is low.
-pub const LOW: &str = "free space is below [state] reserve (or the disk has hardly any inodes left): nothing is collected until there is room";
+pub const LOW: &str = "free space is below [state] reserve, or the disk has hardly any inodes left: nothing is collected; \
+                       make room on that disk";
 
 /// The disk of a state directory.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! A town for the tests: a simulated platform, a configuration in a folder of its own, and the real binary.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of a test fails it by a panic")]
+#![allow(clippy::print_stdout, reason = "what cannot run here says so")]
 
 pub mod by_hand;
 pub mod gateway;
