@@ -85,6 +85,34 @@ async fn zeroes_in_place_of_pages_are_refused() {
 }
 
 #[tokio::test]
+async fn a_log_that_does_not_begin_as_one_is_refused() {
+    let town = killed().await;
+    let log = town.state().join("ledger.sqlite-wal");
+    let mut bytes = std::fs::read(&log).unwrap();
+    bytes[..32].iter_mut().for_each(|byte| *byte ^= 0x5a);
+    std::fs::write(&log, bytes).unwrap();
+    assert_refused(&town).await;
+}
+
+#[tokio::test]
+async fn a_ledger_whose_whole_knowledge_lay_in_a_damaged_log_is_not_begun_anew() {
+    let town = killed().await;
+    let log = town.state().join("ledger.sqlite-wal");
+    let mut log_bytes = std::fs::read(&log).unwrap();
+    log_bytes[32..].iter_mut().for_each(|byte| *byte ^= 0x5a);
+    std::fs::write(&log, log_bytes).unwrap();
+    let (before, asked) = (bytes(&town), town.platform.requests().len());
+    for command in ["run", "poll"] {
+        let output = town.run(&[command]).await;
+        let text = common::complained(&output);
+        assert_eq!(output.status.code(), Some(1), "{command}: {text}");
+        assert!(text.contains("is missing or empty, but the archive"), "{command}: {text}");
+        assert!(bytes(&town) == before, "{command} changed the ledger");
+    }
+    assert_eq!(town.platform.requests().len(), asked);
+}
+
+#[tokio::test]
 async fn what_a_power_cut_left_behind_the_last_commit_of_the_log_harms_nothing() {
     let town = killed().await;
     let log = town.state().join("ledger.sqlite-wal");

@@ -1,6 +1,7 @@
 //! Opening the ledger: making it, judging it, migrating it.
 
 use std::fs::{File, OpenOptions};
+use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,9 +107,7 @@ fn prepare(directory: &Path, path: &Path) -> Result<bool, LedgerError> {
         }
         _ => {}
     }
-    let archived = std::fs::read_dir(directory.join("archive"))
-        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| holds_documents(&entry))));
-    if archived {
+    if has_archive(directory) {
         return Err(LedgerError::Vanished(path.to_owned()));
     }
     OpenOptions::new()
@@ -123,6 +122,12 @@ fn prepare(directory: &Path, path: &Path) -> Result<bool, LedgerError> {
             _ => LedgerError::ReadOnly { path: path.to_owned(), detail: error.to_string() },
         })?;
     Ok(true)
+}
+
+/// Whether documents lie in the archive of the state directory `directory`.
+fn has_archive(directory: &Path) -> bool {
+    std::fs::read_dir(directory.join("archive"))
+        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| holds_documents(&entry))))
 }
 
 /// A platform's folder in the archive; those that begin with a dot, and the quarantine, hold no documents.
@@ -195,14 +200,47 @@ pub(super) async fn examine(path: &Path) -> Result<i64, LedgerError> {
     let failed = |error| LedgerError::from_sqlx(path.to_owned(), error);
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(PATIENCE);
     let mut connection = options.disable_statement_logging().connect().await.map_err(failed)?;
+    check_log(path)?;
+    if let Err(error) = connection.execute("SELECT count(*) FROM sqlite_schema").await {
+        // Nothing is in it yet, and whoever opens it for writing undoes what was half done.
+        return if died_at_birth(&error) { Ok(()) } else { Err(failed(error)) };
+    }
     assert_sound(&mut connection, path).await?;
     check(&mut connection, path).await?;
     let found = applied(&mut connection).await.map_err(failed)?;
     connection.close().await.map_err(failed)?;
+    // All that it knew lay in a write-ahead log that is damaged.
+    if found == 0 && path.parent().is_some_and(has_archive) {
+        return Err(LedgerError::Vanished(path.to_owned()));
+    }
     match require_version(path, found) {
         Err(LedgerError::Older { .. }) => Ok(found),
         verdict => verdict.map(|()| found),
     }
+}
+
+/// Whether the process that made the ledger died before it wrote ahead: SQLite's journal of that is still there, and cannot be
+/// rolled back by a connection that only reads (`SQLITE_READONLY_ROLLBACK`).
+fn died_at_birth(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(inner) if inner.code().is_some_and(|code| code == "776"))
+}
+
+/// The first bytes of a write-ahead log, but for the last bit (<https://sqlite.org/fileformat2.html#walformat>).
+const LOG: u32 = 0x377f_0682;
+
+/// A write-ahead log that does not begin as one is passed over by SQLite without a word, and with it all commits since the
+/// last checkpoint. Zeroes are what a power cut leaves of a log that held nothing durable yet.
+fn check_log(path: &Path) -> Result<(), LedgerError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let mut head = [0_u8; 32];
+    let read = File::open(&log).and_then(|mut file| file.read_exact(&mut head));
+    let begins = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) & !1;
+    if read.is_err() || begins == LOG || head == [0; 32] {
+        // One that is missing, or too short for a commit, holds none.
+        return Ok(());
+    }
+    Err(corrupt(path, "its write-ahead log (ledger.sqlite-wal) does not begin as one"))
 }
 
 /// Reads the whole file (the head of a large one).

@@ -13,8 +13,6 @@ use super::{SIREN, Town, files, sample};
 
 /// Documents that never leave memory before they have ended, and documents that spill.
 const SIZES: [usize; 4] = [2_000, 90_000, 3_000, 200_000];
-/// What SQLite leaves while the ledger is being made, before it writes ahead.
-const JOURNAL: &str = "ledger.sqlite-journal";
 /// Calls that are counted together.
 pub const SETS: [&str; 5] =
     ["fsync,fdatasync", "rename,renameat,renameat2,link,linkat", "write,pwrite64", "unlink,unlinkat", "mkdir,mkdirat"];
@@ -79,18 +77,15 @@ impl Stage {
         paths.filter(|path| !path.starts_with("inbox/.vaguemestre")).collect()
     }
 
-    /// A pass that dies at `moment`, if it comes to it; then the end is what it always is. `None` where it died at the birth
-    /// of the ledger, before there was anything to lose.
-    pub async fn die(&self, moment: &Moment) -> Option<bool> {
+    /// A pass that dies at `moment`, if it comes to it; then the end is what it always is. Answers whether it
+    /// came to it.
+    pub async fn die(&self, moment: &Moment) -> bool {
         let path = moment.path.as_ref().map(|path| self.town.state().join(path));
         let options = strace::injecting(moment.set, "signal=KILL", &moment.nth.to_string(), path.as_deref());
         let poll = strace::on_one_processor(&self.town.command(&["poll", "fast/*"]));
         let output = strace::run(strace::under(&options, &poll)).await;
         let killed = output.status.signal() == Some(9) || output.status.code() == Some(137);
         assert!(killed || output.status.code() == Some(0), "{moment:?}: {}", super::complained(&output));
-        if self.town.state().join(JOURNAL).exists() {
-            return None;
-        }
         let what = format!("{} {moment:?}", self.connector);
         self.assert_whole(&what);
         let held = self.held().await;
@@ -100,11 +95,11 @@ impl Stage {
             assert_eq!(said.code, 0, "{what}: {said:?}");
         }
         self.check(&what, held, after).await;
-        Some(killed)
+        killed
     }
 
-    /// A pass that is told `error` at `moment`, if it comes to it; then the end is what it always is. `None` as of [`Self::die`].
-    pub async fn suffer(&self, moment: &Moment, error: &str) -> Option<bool> {
+    /// A pass that is told `error` at `moment`, if it comes to it; then the end is what it always is.
+    pub async fn suffer(&self, moment: &Moment, error: &str) -> bool {
         let path = moment.path.as_ref().map(|path| self.town.state().join(path));
         let (what, nth) = (format!("error={error}"), moment.nth.to_string());
         let options = strace::injecting(moment.set, &what, &nth, path.as_deref());
@@ -112,9 +107,6 @@ impl Stage {
         let output = strace::run(strace::under(&options, &poll)).await;
         let complaint = super::complained(&output);
         let what = format!("{} {error} {moment:?}: {complaint}", self.connector);
-        if self.town.state().join(JOURNAL).exists() {
-            return None;
-        }
         assert!(matches!(output.status.code(), Some(0 | 1 | 75)), "{what}");
         self.assert_whole(&what);
         let held = self.held().await;
@@ -125,7 +117,7 @@ impl Stage {
             assert_eq!(said.code, 0, "{what}: {said:?}");
         }
         self.check(&what, held, after).await;
-        Some(complaint.contains("os error") || output.status.code() != Some(0))
+        complaint.contains("os error") || output.status.code() != Some(0)
     }
 
     /// Deliveries that failed are due now.
