@@ -10,6 +10,8 @@ const LATE: i64 = 60_000;
 const MUTE: u32 = 3;
 /// Calls older than this count in no minute that matters.
 const FORGOTTEN: i64 = 4 * MINUTE;
+/// The end of a minute lies no further from an answer about it: a minute, and one for what was long on its way.
+const NEAR: u64 = 2 * MINUTE.unsigned_abs();
 /// No quota is larger; what says so is not believed.
 const BELIEVABLE: u32 = 100_000;
 
@@ -165,8 +167,8 @@ impl Bucket {
         for call in self.calls.iter_mut().filter(|call| call.id == id && call.ended.is_none()) {
             (left, call.ended) = (call.left, Some(now));
         }
-        let reset = facts.reset.map(|reset| minute(reset.saturating_mul(1000) - 1));
-        let told = reset.or(facts.date.map(|date| minute(date.saturating_mul(1000))));
+        let date = facts.date.map(|date| date.saturating_mul(1000));
+        let told = self::reset(facts, date.unwrap_or(time.latest(now))).or(date).map(minute);
         let of = told.unwrap_or_else(|| minute(time.earliest(left)));
         // Where headers came before, one answer without them tells nothing of a limit that may have changed.
         let speaks = facts.limit.is_some() || facts.remaining.is_some();
@@ -210,6 +212,13 @@ impl Bucket {
         self.closed_until = self.closed_until.max(Some(until));
         self.heard = None;
     }
+}
+
+/// The last millisecond of the minute whose end an answer tells. One far from when it was answered is not believed: of two
+/// answers the one about the later minute counts, and none would be later ever after.
+fn reset(facts: &Facts, answered: i64) -> Option<i64> {
+    let reset = facts.reset?.saturating_mul(1000);
+    (reset.saturating_sub(answered).unsigned_abs() <= NEAR).then(|| reset - 1)
 }
 
 /// The part of `limit` that is ours.

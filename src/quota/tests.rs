@@ -283,6 +283,21 @@ fn a_retry_after_of_zero_counts_as_the_next_minute_and_absent_headers_are_not_ze
 }
 
 #[test]
+fn a_reset_that_can_be_none_changes_nothing() {
+    for reset in [i64::MIN, -1, 0, WALL / 1000 + 86_400, i64::MAX] {
+        let (mut book, wants) = alone(250);
+        let first = book.reserve(&wants, START).unwrap();
+        book.answer(first, &wants, &Facts { reset: Some(reset), ..said(200, 250, 249) }, START, START + 20);
+        // The answer was heard: calls go together; and a limit told later counts.
+        let second = book.reserve(&wants, START + 30).unwrap();
+        let third = book.reserve(&wants, START + 40).unwrap();
+        book.answer(second, &wants, &said(200, 3, 1), START + 30, START + 50);
+        book.answer(third, &wants, &said(200, 3, 0), START + 40, START + 60);
+        assert!(book.reserve(&wants, START + 70).is_err(), "{reset}");
+    }
+}
+
+#[test]
 fn a_bucket_full_for_one_call_takes_nothing_of_the_others() {
     let (mut book, json) = alone(250);
     let own = Want { bucket: "watch".to_owned(), limit: 1, told: false };
