@@ -9,7 +9,7 @@ pub(super) fn shown(text: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What a page says, less its markup.
+/// What a page says, less its markup: one line without control characters, shortened.
 pub(super) fn summary(text: &str) -> String {
     let mut inside = false;
     let plain: String = text
@@ -25,6 +25,19 @@ pub(super) fn summary(text: &str) -> String {
             }
             !inside
         })
+        .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_one_line_that_no_terminal_takes_for_an_order() {
+        let page = "<h1>Service</h1>\r\n<p>indisponible \u{1b}[31m\u{7}\u{0}</p>";
+        assert_eq!(summary(page), "Service indisponible [31m");
+        assert_eq!(shown("Service\u{1b}[2J\nindisponible"), "Service [2J indisponible");
+    }
 }
