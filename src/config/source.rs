@@ -71,7 +71,7 @@ pub(super) fn environment(
     ours.sort();
     let mut leaves = Vec::new();
     for (name, text) in ours {
-        let place = Place { key: name.clone(), ..Place::default() };
+        let place = Place { key: name.escape_debug().to_string(), ..Place::default() };
         match variable(&name, &text, folder) {
             Ok((path, value)) => leaves.push(Leaf { path, value, place }),
             Err(fault) => findings.push(fault.at(Weight::Error, place)),

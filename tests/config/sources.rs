@@ -116,6 +116,13 @@ fn wrong_variables_are_errors_that_name_them() {
 }
 
 #[test]
+fn a_variable_with_an_odd_name_is_told_on_one_line() {
+    let findings = Setup::new(ACCOUNT).variable("VAGUEMESTRE__FAST__\n\u{1b}[2J", "x").load().findings;
+    let told: Vec<String> = findings.iter().map(ToString::to_string).filter(|it| it.contains("FAST__")).collect();
+    assert!(matches!(&told[..], [one] if !one.contains(char::is_control)), "{told:?}");
+}
+
+#[test]
 fn files_of_conf_d_count_in_the_order_of_their_names() {
     let names: Vec<String> = (10..40).map(|number| format!("a{number}")).collect();
     let mut setup = Setup::new("");
