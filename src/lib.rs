@@ -13,7 +13,7 @@
 //!
 //! [`feed`] holds the words all share, [`state`] the state directory, [`log`] the names of events; `step` names the moments at
 //! which a test may stop the process;
-//! `simulator` plays the platforms on loopback for the demo and the tests.
+//! `simulator` plays the platforms on loopback for the demo and the tests; `fuzzing` opens doors to the fuzz targets.
 
 pub mod archive;
 pub mod cli;
@@ -24,6 +24,8 @@ pub mod content;
 pub mod daemon;
 pub mod delivery;
 pub mod feed;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod http;
 pub mod identity;
 pub mod intake;

@@ -8,6 +8,9 @@
 mod ban;
 mod book;
 mod bucket;
+#[cfg(fuzzing)]
+#[path = "../fuzzing/quota.rs"]
+pub mod fuzzing;
 mod gate;
 mod server_time;
 mod special;

@@ -150,7 +150,7 @@ impl Errors {
     }
 }
 
-fn judge(
+pub(super) fn judge(
     status: u16,
     location: Option<String>,
     body: Vec<u8>,

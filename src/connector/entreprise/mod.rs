@@ -4,6 +4,9 @@
 mod answer;
 mod call;
 mod document;
+#[cfg(fuzzing)]
+#[path = "../../fuzzing/entreprise.rs"]
+pub mod fuzzing;
 pub mod jwt;
 pub mod rights;
 

@@ -11,6 +11,9 @@ mod answer;
 mod base64;
 mod envelope;
 mod fault;
+#[cfg(fuzzing)]
+#[path = "../../../fuzzing/soap.rs"]
+pub mod fuzzing;
 mod listing;
 mod message;
 mod multipart;

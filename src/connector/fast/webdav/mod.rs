@@ -5,6 +5,9 @@
 //! another document.
 
 mod etag;
+#[cfg(fuzzing)]
+#[path = "../../../fuzzing/webdav.rs"]
+pub mod fuzzing;
 mod href;
 mod multistatus;
 mod propfind;
