@@ -12,6 +12,8 @@ const MUTE: u32 = 3;
 const FORGOTTEN: i64 = 4 * MINUTE;
 /// The end of a minute lies no further from an answer about it: a minute, and one for what was long on its way.
 const NEAR: u64 = 2 * MINUTE.unsigned_abs();
+/// No refusal names a minute that ends later than this after it: a day.
+const LONGEST: i64 = 1_440 * MINUTE;
 /// No quota is larger; what says so is not believed.
 const BELIEVABLE: u32 = 100_000;
 
@@ -206,7 +208,8 @@ impl Bucket {
         let answered = facts.date.map_or(time.latest(now), |date| date.saturating_mul(1000) + 999);
         let after = facts.retry_after.filter(|wait| !wait.is_zero());
         let after = after.map(|wait| answered.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
-        let reset = facts.reset.map(|reset| reset.saturating_mul(1000)).filter(|&reset| reset > answered - MINUTE);
+        let believable = answered - MINUTE..answered.saturating_add(LONGEST);
+        let reset = facts.reset.map(|reset| reset.saturating_mul(1000)).filter(|reset| believable.contains(reset));
         let turn = (minute(answered) + 1) * MINUTE;
         let until = after.max(reset).unwrap_or(turn).max(answered);
         self.closed_until = self.closed_until.max(Some(until));

@@ -294,6 +294,9 @@ fn a_reset_that_can_be_none_changes_nothing() {
         book.answer(second, &wants, &said(200, 3, 1), START + 30, START + 50);
         book.answer(third, &wants, &said(200, 3, 0), START + 40, START + 60);
         assert!(book.reserve(&wants, START + 70).is_err(), "{reset}");
+        book.answer(third, &wants, &Facts { reset: Some(reset), ..said(429, 3, 0) }, START + 40, START + 60);
+        let closed = book.reserve(&wants, START + 70).unwrap_err();
+        assert!(closed.closed && closed.millis <= 86_400_000 + MINUTE, "{closed:?}");
     }
 }
 
