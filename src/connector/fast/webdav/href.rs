@@ -34,16 +34,17 @@ pub(super) fn child(base: &str, href: &str) -> Result<Option<Child>, String> {
     }
     let encoded = percent_encode(name, ENCODED).to_string();
     let text = decode(&encoded);
-    let illegal = |c: char| c.is_control() || c == '/';
-    if text.is_empty() || text == "." || text == ".." || text.chars().any(illegal) {
+    let illegal = |&byte: &u8| byte.is_ascii_control() || byte == b'/';
+    if matches!(&**name, b"" | b"." | b"..") || name.iter().any(illegal) || text.contains(char::is_control) {
         return Err(format!("{} has a name that cannot be taken", shown(href)));
     }
     Ok(Some(Child { name: text, encoded }))
 }
 
-/// An encoded name, for people and for comparing; one that is no UTF-8 stays as it is.
+/// An encoded name, for people and for comparing. One that is no UTF-8 stays as it is; a slash, which no name has, keeps it
+/// apart from one that is really called so.
 pub(super) fn decode(encoded: &str) -> String {
-    percent_decode_str(encoded).decode_utf8().map_or_else(|_| encoded.to_owned(), |name| name.into_owned())
+    percent_decode_str(encoded).decode_utf8().map_or_else(|_| format!("{encoded}/"), |name| name.into_owned())
 }
 
 /// The path of an address, or the whole of what is a path.
@@ -112,6 +113,16 @@ mod tests {
             "",
         ] {
             assert!(child(BASE, href).is_err() || child(BASE, href) == Ok(None) && href.is_empty(), "{href}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_no_utf8_is_taken_and_is_not_the_one_written_as_it_is_encoded() {
+        let names = ["%E9t%E9.xml", "%25E9t%25E9.xml"].map(|href| child(BASE, href).unwrap().unwrap());
+        assert_eq!(names.clone().map(|child| child.name), ["%E9t%E9.xml/", "%E9t%E9.xml"]);
+        assert_eq!(names.map(|child| child.encoded), ["%E9t%E9.xml", "%25E9t%25E9.xml"]);
+        for href in ["a%2F%FF", "%FF%00", "%FF%0A"] {
+            assert!(child(BASE, href).is_err(), "{href}");
         }
     }
 
