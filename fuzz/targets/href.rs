@@ -32,7 +32,9 @@ fn check(base: &str, href: &str) -> Option<(String, String)> {
     let (name, encoded) = webdav::child(base, href).ok()??;
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
     assert!(!encoded.is_empty() && encoded.bytes().all(harmless) && !matches!(&*encoded, "." | ".."), "{encoded}");
-    assert!(vaguemestre_fuzz::is_line(&name) && !name.contains('/') && !matches!(&*name, "" | "." | ".."), "{name:?}");
+    // The slash behind a name that is no UTF-8 is ours.
+    let bare = name.strip_suffix('/').unwrap_or(&name);
+    assert!(vaguemestre_fuzz::is_line(bare) && !bare.contains('/') && !matches!(bare, "" | "." | ".."), "{name:?}");
     let again = webdav::child(base, &format!("{}/{encoded}", base.trim_end_matches('/')));
     assert_eq!(again, Ok(Some((name.clone(), encoded.clone()))));
     Some((name, encoded))

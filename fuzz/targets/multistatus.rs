@@ -15,7 +15,9 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(vaguemestre_fuzz::is_line(etag), "a header cannot hold {etag:?}");
         }
         if let Ok(Some((name, encoded))) = webdav::child("/out/PES", &entry.href) {
-            assert!(!name.contains('/') && !encoded.contains('/') && name != ".." && encoded != "..");
+            assert!(
+                !name.trim_end_matches('/').contains('/') && !encoded.contains('/') && name != ".." && encoded != ".."
+            );
         }
     }
 });
