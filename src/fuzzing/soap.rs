@@ -3,7 +3,9 @@
 use super::answer::Answer;
 use super::base64::Decoder;
 use super::envelope::Scanner;
+use super::listing::Entries;
 use super::multipart::{Multipart, Piece};
+use crate::feed::Kind;
 
 /// Reads an answer of this `Content-Type`, to a listing or to a download; each piece's part of the document goes to
 /// `document`.
@@ -16,7 +18,7 @@ pub fn answer<'a>(
     pieces: impl Iterator<Item = &'a [u8]>,
     mut document: impl FnMut(&[u8]),
 ) -> Result<String, String> {
-    let scanner = if list { Scanner::of_list() } else { Scanner::of_document() };
+    let scanner = if list { Scanner::of_list(Entries::of(Kind::Chorus, None)) } else { Scanner::of_document() };
     let (mut answer, mut out) = (Answer::of(content_type, scanner)?, Vec::new());
     for piece in pieces {
         answer.feed(piece, &mut out)?;

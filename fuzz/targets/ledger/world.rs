@@ -621,7 +621,12 @@ fn copy(from: &Path, to: &Path) {
         if entry.file_type().expect("a kind").is_dir() {
             copy(&entry.path(), &place);
         } else if !entry.file_name().to_string_lossy().ends_with("-shm") {
-            fs::copy(entry.path(), place).expect("a copy");
+            fs::copy(entry.path(), &place).expect("a copy");
+            for attribute in xattr::list(entry.path()).into_iter().flatten() {
+                if let Ok(Some(value)) = xattr::get(entry.path(), &attribute) {
+                    xattr::set(&place, &attribute, &value).expect("an attribute");
+                }
+            }
         }
     }
 }
