@@ -268,7 +268,7 @@ fn id(value: &Value) -> Option<String> {
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
-    let right = !id.trim().is_empty() && id.chars().count() <= LONGEST_ID && !id.chars().any(char::is_control);
+    let right = !id.trim().is_empty() && id.chars().count() <= LONGEST_ID && !id.contains(crate::words::is_hidden);
     // A whole segment of a path that leads upwards is no id.
     (right && id != "." && id != "..").then_some(id)
 }

@@ -1,18 +1,19 @@
 //! What a platform says, made fit for a log: on one line, without markup, and not too long.
 
+use crate::words::plain;
+
 /// Characters that are shown.
 const SHOWN: usize = 200;
 
-/// One line without control characters, shortened.
+/// One line without what is hidden, shortened.
 pub(super) fn shown(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(4 * SHOWN).collect();
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
+    plain(&text.chars().take(4 * SHOWN).collect::<String>())
 }
 
 /// What a page says, less its markup: one line without control characters, shortened.
 pub(super) fn summary(text: &str) -> String {
     let mut inside = false;
-    let plain: String = text
+    let bare: String = text
         .chars()
         .filter(|&c| {
             match c {
@@ -27,7 +28,7 @@ pub(super) fn summary(text: &str) -> String {
         })
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    plain.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect()
+    plain(&bare).chars().take(SHOWN).collect()
 }
 
 #[cfg(test)]

@@ -238,13 +238,7 @@ fn quoted(title: Option<&str>) -> String {
 
 /// `text` on one line, fit for a log or a terminal: blanks run together, nothing invisible, at most `limit` characters.
 fn presentable(text: &str, limit: usize) -> String {
-    let invisible = |character: &char| matches!(*character, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
-    let visible: String = text
-        .chars()
-        .filter(|character| !invisible(character))
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .collect();
-    let line = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = crate::words::plain(text);
     if line.chars().count() <= limit {
         return line;
     }

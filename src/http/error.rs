@@ -175,7 +175,7 @@ fn refused_by_proxy(error: &reqwest::Error) -> bool {
     false
 }
 
-/// The last cause says what happened; those before it only that a request failed.
+/// The last cause says what happened; those before it only that a request failed. Where to read more is for programmers.
 fn innermost(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -183,5 +183,5 @@ fn innermost(error: &reqwest::Error) -> String {
         text = cause.to_string();
         next = cause.source();
     }
-    text
+    text.split(": https://docs.rs/").next().unwrap_or_default().to_owned()
 }

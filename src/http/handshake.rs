@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{HttpError, Route};
+use crate::words::plain;
 
 /// For the connection with its handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -66,7 +67,7 @@ async fn connect(route: &Route, host: &str, target: &str) -> Result<TcpStream, H
         answer.push(stream.read_u8().await.map_err(unreachable)?);
     }
     let line = String::from_utf8_lossy(&answer);
-    let line = line.lines().next().unwrap_or_default();
+    let line = plain(line.lines().next().unwrap_or_default());
     if line.split(' ').nth(1) == Some("200") {
         Ok(stream)
     } else {

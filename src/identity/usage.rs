@@ -5,6 +5,8 @@ use x509_parser::extensions::{ExtendedKeyUsage, KeyUsage};
 use x509_parser::oid_registry::OidRegistry;
 use x509_parser::x509::X509Name;
 
+use crate::words::is_hidden;
+
 /// Why `certificate` may not authenticate a client, if it may not: servers enforce both extensions where present.
 pub(super) fn hindrance(certificate: &X509Certificate<'_>) -> Option<String> {
     if let Ok(Some(extension)) = certificate.extended_key_usage()
@@ -50,13 +52,8 @@ pub(crate) fn readable_name(name: &X509Name<'_>) -> String {
 }
 
 fn tame(text: &str) -> String {
-    let replace = |character| if steers(character) { char::REPLACEMENT_CHARACTER } else { character };
+    let replace = |character| if is_hidden(character) { char::REPLACEMENT_CHARACTER } else { character };
     text.chars().map(replace).take(LONGEST_NAME).collect()
-}
-
-fn steers(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The serial number as `openssl x509 -serial` prints it: upper-case hexadecimal.

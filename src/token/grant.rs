@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Client;
 use crate::http::{Answer, HttpError};
+use crate::words::plain;
 
 /// Everything but the unreserved characters (RFC 3986, §2.3): a space is `%20`, which every server reads, not `+`.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -205,6 +206,5 @@ fn host(client: &Client) -> &str {
 fn shown(text: &str, secret: &SecretString) -> String {
     let secret = secret.expose_secret();
     let text = text.replace(secret, "…").replace(&encoded(secret), "…");
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
-    line.trim().to_owned()
+    plain(&text).chars().take(SHOWN).collect()
 }

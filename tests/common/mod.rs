@@ -11,6 +11,7 @@ pub mod shares;
 pub mod shop;
 pub mod stage;
 pub mod strace;
+pub mod wire;
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::connector::Listing;
 use crate::feed::RemoteDocument;
+use crate::words::is_hidden;
 
 /// The guide says 9 digits; room is left, but what is longer is no id.
 const LONGEST_ID: usize = 20;
@@ -56,7 +57,7 @@ impl<'de> Entries<'de> {
             None => {
                 self.refused += 1;
                 if self.refused <= KEPT {
-                    self.listing.refused.push(entry.chars().filter(|c| !c.is_control()).take(SHOWN).collect());
+                    self.listing.refused.push(entry.chars().filter(|&c| !is_hidden(c)).take(SHOWN).collect());
                 }
             }
         }

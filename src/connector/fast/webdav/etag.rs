@@ -1,5 +1,7 @@
 //! Entity tags (RFC 9110, §8.8.3).
 
+use crate::words::is_hidden;
+
 /// What tells the versions of a file apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Etag {
@@ -19,7 +21,7 @@ impl Etag {
             None => (false, text),
         };
         let tag = quoted.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(quoted);
-        let legal = |c: char| !c.is_control() && c != '"';
+        let legal = |c: char| !is_hidden(c) && c != '"';
         (!tag.is_empty() && tag.chars().all(legal)).then(|| Self { tag: tag.to_owned(), weak })
     }
 

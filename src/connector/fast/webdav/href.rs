@@ -4,6 +4,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 use crate::connector::words::shown;
+use crate::words::is_hidden;
 
 /// All but what no server takes for anything else (RFC 3986, §2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -33,18 +34,20 @@ pub(super) fn child(base: &str, href: &str) -> Result<Option<Child>, String> {
         return Err(format!("{} is not in the folder listed", shown(href)));
     }
     let encoded = percent_encode(name, ENCODED).to_string();
-    let text = decode(&encoded);
-    let illegal = |&byte: &u8| byte.is_ascii_control() || byte == b'/';
-    if matches!(&**name, b"" | b"." | b"..") || name.iter().any(illegal) || text.contains(char::is_control) {
+    let illegal = String::from_utf8_lossy(name).contains(|c: char| c.is_control() || c == '/');
+    if illegal || matches!(name.as_slice(), b"" | b"." | b"..") {
         return Err(format!("{} has a name that cannot be taken", shown(href)));
     }
-    Ok(Some(Child { name: text, encoded }))
+    Ok(Some(Child { name: decode(&encoded), encoded }))
 }
 
-/// An encoded name, for people and for comparing. One that is no UTF-8 stays as it is; a slash, which no name has, keeps it
-/// apart from one that is really called so.
+/// An encoded name, for people and for comparing. One that is no UTF-8, or holds what is not seen, stays as it is; a slash, which
+/// no name has, keeps it apart from one that is really called so.
 pub(super) fn decode(encoded: &str) -> String {
-    percent_decode_str(encoded).decode_utf8().map_or_else(|_| format!("{encoded}/"), |name| name.into_owned())
+    match percent_decode_str(encoded).decode_utf8() {
+        Ok(name) if !name.contains(is_hidden) => name.into_owned(),
+        _ => format!("{encoded}/"),
+    }
 }
 
 /// The path of an address, or the whole of what is a path.
@@ -89,6 +92,9 @@ mod tests {
             ("/partage/webdav/clients/213400172/out/PES/a+b;c&d=e,f'(g).xml", "a+b;c&d=e,f'(g).xml"),
             ("/partage/webdav/clients/213400172/out/PES/TesoT/", "TesoT"),
             ("b.xml", "b.xml"),
+            // What is not seen stays as it is written.
+            ("/partage/webdav/clients/213400172/out/PES/%E2%80%AElmx.fdp", "%E2%80%AElmx.fdp"),
+            ("/partage/webdav/clients/213400172/out/PES/%FF.xml", "%FF.xml"),
         ];
         for (href, expected) in known {
             assert_eq!(name(href).as_deref(), Some(expected), "{href}");
@@ -129,7 +135,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_name_comes_back_as_it_was(name in "[^/\\p{Cc}]{1,40}") {
-            prop_assume!(name != "." && name != "..");
+            prop_assume!(name != "." && name != ".." && !name.contains(is_hidden));
             let href = format!("{BASE}/{}", encode(&name));
             let child = child(BASE, &href).unwrap().unwrap();
             prop_assert_eq!(&child.name, &name);
