@@ -95,6 +95,7 @@ impl From<HttpError> for ConnectorError {
             }
             HttpError::UntrustedServer { issuer: None, .. } => Access::new(Cause::ServerCertificate, detail).into(),
             HttpError::Refused { alert, .. } => Access::new(Cause::from_alert(alert), detail).into(),
+            HttpError::NoTls { .. } => Access::new(Cause::NoTls, detail).into(),
             HttpError::Setup(_) => Access::new(Cause::Setup, detail).into(),
             HttpError::NoAnswer { .. } | HttpError::Stalled { .. } | HttpError::Broken { .. } => {
                 Self::Broken { detail }
@@ -120,6 +121,8 @@ pub enum Cause {
     UnknownSubscriber,
     /// The platform ends the handshake with an alert that does not say whether the certificate is why.
     Tls,
+    /// No TLS can be agreed upon with whoever answers.
+    NoTls,
     /// The platform knows us, and denies this SIREN or this feed.
     Unauthorized,
     /// The address of this feed does not exist there.
@@ -167,6 +170,7 @@ impl Cause {
             Self::CertificateNotSeen => "certificate_not_seen",
             Self::UnknownSubscriber => "unknown_subscriber",
             Self::Tls => "tls",
+            Self::NoTls => "no_tls",
             Self::Unauthorized => "unauthorized",
             Self::NotThere => "not_there",
             Self::Redirect => "redirect",
@@ -225,6 +229,11 @@ impl Cause {
                           trouble at the platform: run `vaguemestre check --online`; if it stays so, ask FAST support"
                     .into()
             }
+            Self::NoTls => {
+                "who answers speaks another protocol there, or only versions of TLS before 1.2, which are not safe: check the \
+                 address and its port, and whether a proxy or firewall answers in its place"
+                    .into()
+            }
             Self::Unauthorized => {
                 "ask FAST support to give this certificate the right to this SIREN and to enable this feed for it"
                     .into()
@@ -280,6 +289,7 @@ impl fmt::Display for Access {
             Cause::CertificateNotSeen => "FAST saw no certificate".to_owned(),
             Cause::UnknownSubscriber => "FAST does not know this SIREN".to_owned(),
             Cause::Tls => "TLS fails".to_owned(),
+            Cause::NoTls => "no safe connection can be made".to_owned(),
             Cause::Unauthorized => "FAST denies access to this SIREN or feed".to_owned(),
             Cause::NotThere => "the platform has no such address".to_owned(),
             Cause::Redirect => "the platform sends us elsewhere".to_owned(),
@@ -307,12 +317,9 @@ mod tests {
         assert_eq!(kind(AlertDescription::BadCertificate), "certificate_refused");
         assert_eq!(kind(AlertDescription::AccessDenied), "certificate_refused");
         assert_eq!(kind(AlertDescription::CertificateExpired), "certificate_expired");
-        for alert in [
-            AlertDescription::HandshakeFailure,
-            AlertDescription::InternalError,
-            AlertDescription::ProtocolVersion,
-            AlertDescription::BadRecordMac,
-        ] {
+        for alert in
+            [AlertDescription::HandshakeFailure, AlertDescription::InternalError, AlertDescription::BadRecordMac]
+        {
             assert_eq!(kind(alert), "tls");
         }
         let (host, alert) = ("fast".to_owned(), AlertDescription::InternalError);

@@ -38,6 +38,14 @@ pub enum HttpError {
         /// The alert (RFC 8446, §6.2).
         alert: AlertDescription,
     },
+    /// No TLS could be agreed upon: the request has not left.
+    #[error("no TLS with {host}: {detail}")]
+    NoTls {
+        /// The host.
+        host: String,
+        /// What stands in the way.
+        detail: String,
+    },
     /// The proxy made no way through: the request has not left.
     #[error("the proxy makes no way to {host}: {detail}")]
     Proxy {
@@ -82,6 +90,7 @@ impl HttpError {
     pub(super) fn classify(host: &str, error: &reqwest::Error) -> Self {
         let unsent = error.is_connect() || error.is_builder();
         match Self::from_tls(host, error) {
+            Some(Self::NoTls { .. }) if !unsent => Self::cut(host, error, 0),
             // In TLS 1.3 our certificate is refused after the handshake, when the request has left already. Any other alert
             // as late as that may have cut off an answer.
             Some(Self::Refused { alert, .. }) if !unsent && !is_about_certificates(alert) => Self::cut(host, error, 0),
@@ -110,7 +119,20 @@ impl HttpError {
     fn from_tls(host: &str, error: &(dyn std::error::Error + 'static)) -> Option<Self> {
         let host = host.to_owned();
         match find::<rustls::Error>(error)? {
+            rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => Some(Self::NoTls {
+                host,
+                detail: "it takes neither TLS 1.2 nor 1.3 (TLS alert ProtocolVersion)".to_owned(),
+            }),
             rustls::Error::AlertReceived(alert) => Some(Self::Refused { host, alert: *alert }),
+            rustls::Error::InvalidMessage(fault) => {
+                Some(Self::NoTls { host, detail: format!("what it sends is no TLS ({fault:?})") })
+            }
+            rustls::Error::PeerIncompatible(fault) => {
+                Some(Self::NoTls { host, detail: format!("it has no version or cipher that we take ({fault:?})") })
+            }
+            rustls::Error::PeerMisbehaved(fault) => {
+                Some(Self::NoTls { host, detail: format!("it breaks the rules of TLS ({fault:?})") })
+            }
             rustls::Error::InvalidCertificate(fault) => {
                 let issuer = verifier::server_issuer(error).map(str::to_owned);
                 Some(Self::UntrustedServer { host, issuer, detail: format!("{fault}") })

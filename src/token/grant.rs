@@ -75,6 +75,10 @@ fn encoded(text: &str) -> String {
 
 /// Reads the answer to `client`, whose secret is `secret`, so that it can be kept out of what is said.
 pub(super) async fn read(client: &Client, secret: &SecretString, mut answer: Answer) -> Result<Granted, Denial> {
+    if let Some(coding) = answer.content_encoding().filter(|_| answer.status == 200) {
+        let fault = format!("answers with content coding «{}», which was not asked for", plain(coding));
+        return Err(failed(client, fault));
+    }
     let body = match answer.body.read(LONGEST).await {
         Ok(Some(body)) => body,
         Ok(None) => return Err(failed(client, "the answer is too long to be one with a token".to_owned())),
@@ -181,7 +185,7 @@ pub(super) fn unanswered(client: &Client, error: &HttpError) -> Denial {
                 "if «{issuer}» inspects TLS here, have this host exempted, or name its authority in [http] ca_certificate"
             )
         }
-        HttpError::UntrustedServer { .. } | HttpError::Refused { .. } => {
+        HttpError::UntrustedServer { .. } | HttpError::Refused { .. } | HttpError::NoTls { .. } => {
             "compare token_url, and [http] proxy and ca_certificate".to_owned()
         }
         _ => "check the network and [http] proxy; it is tried again".to_owned(),

@@ -99,15 +99,20 @@ impl Answered {
         };
         let request_id = answer.header("x-request-id").map(|id| shown(id).chars().take(100).collect());
         let location = answer.location().map(shown);
+        let coding = answer.content_encoding().map(shown).filter(|_| answer.status == 200);
         // The status is an answer already; how its explanation broke off adds nothing.
         let body = match answer.body.read(LARGEST).await {
             Ok(body) => body,
             Err(_) if answer.status != 200 => Some(Vec::new()),
             Err(error) => return Err(error),
         };
-        let meaning = match body {
-            None => Meaning::Unreadable { text: format!("the answer is larger than {} MiB", LARGEST >> 20) },
-            Some(body) => judge(answer.status, location, body, facts.retry_after, group, path),
+        let unreadable = |text: String| Meaning::Unreadable { text };
+        let meaning = match (body, coding) {
+            (_, Some(coding)) => {
+                unreadable(format!("the answer came with content coding «{coding}», which was not asked for"))
+            }
+            (None, None) => unreadable(format!("the answer is larger than {} MiB", LARGEST >> 20)),
+            (Some(body), None) => judge(answer.status, location, body, facts.retry_after, group, path),
         };
         Ok(Self { facts, request_id, meaning })
     }

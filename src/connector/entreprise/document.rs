@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::config::Address;
 use crate::connector::Download;
+use crate::connector::words::shown;
 use crate::http::verifier::ServerVerifier;
 use crate::http::{Carried, Client, HttpError, Route, anonymous_tls, is_public};
 
@@ -31,6 +32,14 @@ pub enum DocumentError {
         host: String,
         /// The status.
         status: u16,
+    },
+    /// It came in another form than asked for.
+    #[error("the document of {host} came with content coding «{coding}», which was not asked for")]
+    Coded {
+        /// The host.
+        host: String,
+        /// The form.
+        coding: String,
     },
     /// It did not arrive.
     #[error("the document could not be fetched: {0}")]
@@ -67,8 +76,11 @@ pub(super) async fn fetch(url: &str, route: &Route, verifier: &Arc<ServerVerifie
     };
     let client = Client::new(anonymous_tls(verifier)?, &route)?;
     let answer = client.get_with(parsed.as_str(), "*/*", &Carried::default()).await?;
-    if answer.status != 200 || answer.content_encoding().is_some() {
+    if answer.status != 200 {
         return Err(DocumentError::Status { host, status: answer.status });
+    }
+    if let Some(coding) = answer.content_encoding() {
+        return Err(DocumentError::Coded { host, coding: shown(coding) });
     }
     let length = answer.length();
     Ok(Download::plain(None, answer.body, length))

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 pub use answer::{Answered, Meaning, Scope};
 pub use call::Call;
@@ -24,7 +24,7 @@ pub use document::DocumentError;
 use super::Download;
 use crate::config::Group;
 use crate::http::verifier::ServerVerifier;
-use crate::http::{Answer, Carried, Client, HttpError, Route};
+use crate::http::{Carried, Client, HttpError, Route};
 
 /// Bytes of an answer that are read.
 const LARGEST: usize = 8 << 20;
@@ -95,11 +95,10 @@ impl Api {
     /// Where nothing was answered.
     pub async fn ping(&self, path: &str) -> Result<String, HttpError> {
         let url = format!("{}/ping/{}", self.base_url, rights::provider(path));
-        let mut answer = self.probe(&url, None).await?;
-        let body = answer.body.read(LARGEST).await.ok().flatten().unwrap_or_default();
-        let status = serde_json::from_slice::<Value>(&body).ok();
+        let (code, body) = self.probe(&url, None).await?;
+        let status = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body).ok());
         let status = status.as_ref().and_then(|value| value.get("status")).and_then(Value::as_str);
-        Ok(status.map_or_else(|| format!("status {}", answer.status), super::words::shown))
+        Ok(status.map_or_else(|| format!("status {code}"), super::words::shown))
     }
 
     /// The rights of `token`, at no cost.
@@ -108,15 +107,23 @@ impl Api {
     /// Where nothing was answered. The inner error says what was answered instead of rights.
     pub async fn privileges(&self, token: &SecretString) -> Result<Result<Vec<String>, String>, HttpError> {
         let url = format!("{}/privileges", self.base_url);
-        let mut answer = self.probe(&url, Some(token)).await?;
-        let body = answer.body.read(LARGEST).await?.unwrap_or_default();
-        Ok(rights::read(answer.status, &body))
+        let (status, body) = self.probe(&url, Some(token)).await?;
+        Ok(rights::read(status, &body?))
     }
 
-    async fn probe(&self, url: &str, token: Option<&SecretString>) -> Result<Answer, HttpError> {
+    /// The status of an answer, and its body, if that comes whole within [`PROBE`] as well.
+    async fn probe(
+        &self,
+        url: &str,
+        token: Option<&SecretString>,
+    ) -> Result<(u16, Result<Vec<u8>, HttpError>), HttpError> {
         let carried = Carried { bearer: token, ..Carried::default() };
         let late = |_| HttpError::NoAnswer { host: self.client.host().to_owned(), seconds: PROBE.as_secs() };
-        timeout(PROBE, self.client.get_with(url, "application/json", &carried)).await.map_err(late)?
+        let end = Instant::now() + PROBE;
+        let asked = self.client.get_with(url, "application/json", &carried);
+        let mut answer = timeout_at(end, asked).await.map_err(late)??;
+        let body = timeout_at(end, answer.body.read(LARGEST)).await.map_err(late).and_then(|body| body);
+        Ok((answer.status, body.map(Option::unwrap_or_default)))
     }
 
     /// Fetches the document at `url`, without a token (Q6).
