@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::{Gid, Uid, User};
 
 use crate::schedule::paris;
@@ -136,7 +136,7 @@ impl StateDirectory {
             }
         }
         for _ in 0..TRIES {
-            let file = open_lock(path).map_err(unusable)?;
+            let file = open_lock(path)?;
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(mut lock) => {
                     let since = now.to_zoned(paris().clone()).strftime("%Y-%m-%d %H:%M:%S");
@@ -168,8 +168,12 @@ pub fn holder(path: &Path) -> Option<Holder> {
     }
 }
 
-fn open_lock(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).open(path.join(LOCK))
+/// A link in its place is not followed: what it leads to would be emptied.
+fn open_lock(path: &Path) -> Result<File, StateError> {
+    let path = path.join(LOCK);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o640).custom_flags(OFlag::O_NOFOLLOW.bits());
+    options.open(&path).map_err(|source| StateError::Unusable { path, source })
 }
 
 fn read_holder(path: &Path) -> Holder {

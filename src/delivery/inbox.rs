@@ -100,11 +100,14 @@ fn copy(root: &Path, known: &Folders, mark: &str, target: &Target, pending: &Pen
 /// Copies and checks: what is handed over is what was stored.
 fn copy_bytes(from: &Path, to: &Path, sha256: &str) -> io::Result<File> {
     let mut source = File::open(from)?;
-    if to.exists() {
-        // Left by a process of ours that died in the middle: the delivery is made again, and nothing of it stays.
-        std::fs::remove_file(to)?;
-    }
-    let mut copy = write::create(to)?;
+    let mut copy = match write::create(to) {
+        // Left by a process of the same number that died in the middle, or a link that somebody planted.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            std::fs::remove_file(to)?;
+            write::create(to)?
+        }
+        other => other?,
+    };
     let mut hash = Sha256::new();
     let mut chunk = vec![0_u8; 64 << 10];
     loop {
