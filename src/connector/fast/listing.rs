@@ -18,8 +18,8 @@ pub(super) const SHOWN: usize = 40;
 /// Refused entries that are kept for the log.
 pub(super) const KEPT: usize = 20;
 
-/// Entries of a listing that are taken: no subscriber has as many, and they are held in memory.
-pub(super) const MOST: usize = 2_000_000;
+/// Entries of a listing that are taken: no subscriber has as many, and they are held in memory (about 60 MiB of it).
+pub(super) const MOST: usize = 250_000;
 
 /// Reads a listing. Numbers and strings of digits are ids; any other entry is refused, and the rest goes on.
 ///
@@ -132,7 +132,7 @@ mod tests {
     fn a_listing_of_absurdly_many_entries_is_refused() {
         let listing = |count: usize| format!("[{}1]", "1,".repeat(count - 1));
         assert_eq!(parse(listing(MOST).as_bytes()).unwrap().duplicates, MOST - 1);
-        assert_eq!(parse(listing(MOST + 1).as_bytes()).unwrap_err(), "it has more than 2000000 entries");
+        assert_eq!(parse(listing(MOST + 1).as_bytes()).unwrap_err(), "it has more than 250000 entries");
     }
 
     #[test]

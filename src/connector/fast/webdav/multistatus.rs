@@ -12,6 +12,8 @@ const DAV: &str = "DAV:";
 const MOST: usize = 200_000;
 /// Characters of a property that are taken.
 const LONGEST: usize = 8_192;
+/// Characters of a longer one that are shown.
+const SHOWN: usize = 120;
 
 /// One entry, as far as its server tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,7 +76,7 @@ impl Reader {
                 self.opened()
             }
             Step::Text(text) => {
-                if self.text.len() + text.len() <= LONGEST {
+                if self.text.len() <= LONGEST {
                     self.text.push_str(text);
                 }
                 Ok(())
@@ -107,12 +109,17 @@ impl Reader {
 
     fn closed(&mut self) {
         let text = self.text.trim().to_owned();
+        let too_long = text.len() > LONGEST;
         match self.names()[..] {
+            // In no folder: refused, and told by how it begins.
+            ["multistatus", "response", "href"] if too_long => {
+                self.resource.href = format!("/…/{}…", text.chars().take(SHOWN).collect::<String>());
+            }
             ["multistatus", "response", "href"] => self.resource.href = text,
             ["multistatus", "response", "status"] => self.resource.status = status(&text),
             ["multistatus", "response", "propstat", "status"] => self.properties.status = status(&text),
             ["multistatus", "response", "propstat", "prop", name] => {
-                if let Some(index) = TEXTS.iter().position(|known| *known == name) {
+                if let Some(index) = TEXTS.iter().position(|known| *known == name).filter(|_| !too_long) {
                     self.properties.texts[index] = Some(text);
                 }
             }
