@@ -144,6 +144,7 @@ impl Invocation {
     /// Carries out the command. Never panics on bad input.
     #[must_use]
     pub fn execute(self) -> ExitCode {
+        leave_no_core();
         let context = Context {
             config: self.config.clone().unwrap_or_else(config_file),
             clock: Arc::new(SystemClock::new()),
@@ -182,6 +183,14 @@ impl Invocation {
             Command::Man => man::execute(Self::command()),
         }
     }
+}
+
+/// A core dump would hold keys, passwords and tokens. Handlers to which the kernel pipes cores know no limit: they are kept
+/// away by the process not being dumpable, which also keeps its memory from others of the same user.
+fn leave_no_core() {
+    // Lowering a limit is always allowed.
+    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
+    let _ = nix::sys::prctl::set_dumpable(false);
 }
 
 fn config_file() -> PathBuf {

@@ -92,7 +92,7 @@ impl Resource {
         };
         let body = body.ok_or_else(too_large)?;
         match refusal::in_disguise(&body) {
-            Some(detail) => Err(ConnectorError::Answered { detail }),
+            Some(detail) => Err(ConnectorError::Answered { detail: answer.discreet(detail.as_bytes()) }),
             None => Ok(body),
         }
     }
@@ -222,7 +222,7 @@ impl Connector for Items {
         // A refusal in an item's place is short: what is longer than a first piece is none.
         let head = answer.body.next().await.map_err(|error| self.resource.fault(error))?;
         match head.as_ref().and_then(|head| refusal::in_words(head)) {
-            Some(detail) => Err(ConnectorError::Answered { detail }),
+            Some(detail) => Err(ConnectorError::Answered { detail: answer.discreet(detail.as_bytes()) }),
             None => Ok(Download::plain(head, answer.body, length)),
         }
     }

@@ -132,7 +132,8 @@ impl Client {
                 request = request.header(name, value);
             }
         }
-        self.send(request).await
+        let answer = self.send(request).await?;
+        Ok(Answer { carried: carried.bearer.cloned(), ..answer })
     }
 
     /// POSTs `form` (`application/x-www-form-urlencoded`) to `url`, which must be of this client's origin.
@@ -184,6 +185,7 @@ impl Client {
             Ok(Ok(response)) => Ok(Answer {
                 status: response.status().as_u16(),
                 headers: response.headers().clone(),
+                carried: None,
                 body: Body {
                     host: self.host.clone(),
                     limit: self.timeout,
@@ -213,6 +215,8 @@ pub struct Answer {
     /// Its status.
     pub status: u16,
     headers: HeaderMap,
+    /// The token it was asked with.
+    carried: Option<SecretString>,
     /// Its body, yet to be read.
     pub body: Body,
 }
@@ -243,6 +247,16 @@ impl Answer {
     /// All headers `name`, in their order.
     pub fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
         self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
+    }
+
+    /// What the server says, less the token it was asked with: some repeat in an error what they were sent (T5).
+    #[must_use]
+    pub fn discreet(&self, said: &[u8]) -> String {
+        let said = String::from_utf8_lossy(said);
+        match self.carried.as_ref().map(|token| token.expose_secret()).filter(|token| !token.is_empty()) {
+            Some(token) => said.replace(token, "…"),
+            None => said.into_owned(),
+        }
     }
 
     /// A content coding that was not asked for: the bytes are not those of the document.

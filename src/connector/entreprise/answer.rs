@@ -98,7 +98,7 @@ impl Answered {
             retry_after: answer.retry_after(),
         };
         let request_id = answer.header("x-request-id").map(|id| shown(id).chars().take(100).collect());
-        let location = answer.location().map(shown);
+        let location = answer.location().map(|place| shown(&answer.discreet(place.as_bytes())));
         let coding = answer.content_encoding().map(shown).filter(|_| answer.status == 200);
         // The status is an answer already; how its explanation broke off adds nothing.
         let body = match answer.body.read(LARGEST).await {
@@ -112,7 +112,16 @@ impl Answered {
                 unreadable(format!("the answer came with content coding «{coding}», which was not asked for"))
             }
             (None, None) => unreadable(format!("the answer is larger than {} MiB", LARGEST >> 20)),
+            // What is kept comes as it is; what is said of it does not.
+            (Some(body), None) if answer.status != 200 => {
+                let body = answer.discreet(&body).into_bytes();
+                judge(answer.status, location, body, facts.retry_after, group, path)
+            }
             (Some(body), None) => judge(answer.status, location, body, facts.retry_after, group, path),
+        };
+        let meaning = match meaning {
+            Meaning::Unreadable { text } => Meaning::Unreadable { text: answer.discreet(text.as_bytes()) },
+            other => other,
         };
         Ok(Self { facts, request_id, meaning })
     }

@@ -123,7 +123,9 @@ impl Api {
         let asked = self.client.get_with(url, "application/json", &carried);
         let mut answer = timeout_at(end, asked).await.map_err(late)??;
         let body = timeout_at(end, answer.body.read(LARGEST)).await.map_err(late).and_then(|body| body);
-        Ok((answer.status, body.map(Option::unwrap_or_default)))
+        let body = body.map(Option::unwrap_or_default);
+        let said = if answer.status == 200 { body } else { body.map(|body| answer.discreet(&body).into_bytes()) };
+        Ok((answer.status, said))
     }
 
     /// Fetches the document at `url`, without a token (Q6).

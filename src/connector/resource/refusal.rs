@@ -29,15 +29,15 @@ pub(super) async fn of_status(answer: &mut Answer, path: &str, platform: Platfor
         return ConnectorError::Later { status, wait: PAUSE };
     }
     if (300..400).contains(&status) {
-        let place = shown(answer.location().unwrap_or("nowhere"));
+        let place = shown(&answer.discreet(answer.location().unwrap_or("nowhere").as_bytes()));
         let remedy = "compare api_url with the API's documentation; a login page of a proxy redirects as well";
         return api("redirect", "the platform sends us elsewhere", format!("status {status}, to {place}"), remedy);
     }
     let challenge = bearer::challenge(answer).unwrap_or_default();
     let body = answer.body.read(READ).await.ok().flatten().unwrap_or_default();
     let said = match challenge.description.as_deref().or(challenge.error.as_deref()) {
-        Some(words) => shown(words),
-        None => words_of(&body),
+        Some(words) => shown(&answer.discreet(words.as_bytes())),
+        None => words_of(answer.discreet(&body).as_bytes()),
     };
     let detail = if said.is_empty() { format!("status {status}") } else { format!("status {status}, {said}") };
     match (status, challenge.error.as_deref()) {
