@@ -14,13 +14,15 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// A request as it came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Asked {
+    /// When it had been read.
+    pub at: Instant,
     /// Request line and headers.
     pub head: String,
     pub body: String,
@@ -273,7 +275,7 @@ async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> st
             if buffer.len() >= whole {
                 let body = String::from_utf8_lossy(&buffer[end + 4..whole]).into_owned();
                 buffer.drain(..whole);
-                return Ok(Some(Asked { head, body }));
+                return Ok(Some(Asked { at: Instant::now(), head, body }));
             }
         }
         let count = stream.read(&mut piece).await?;

@@ -1,0 +1,133 @@
+//! One account does not delay another's polls: neither by a hundred thousand documents that wait, nor by a server that answers
+//! it a byte at a time.
+#![cfg(feature = "simulator")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+mod common;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::wire::{Asked, Step, Wire, answer, authority};
+use common::{SIREN, Town, sample};
+use tokio::time::Instant;
+use vaguemestre::feed::Kind;
+use vaguemestre::simulator::keys::Standing;
+
+/// The neighbour's interval; with [`LATE`] it stands for half an hour with a minute.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// By how much a poll of the neighbour's may be late.
+const LATE: Duration = Duration::from_secs(3);
+/// How long the neighbour is watched.
+const WATCH: Duration = Duration::from_secs(7);
+const GREEDY: &str = "500000001";
+
+fn is_listing(asked: &Asked) -> bool {
+    asked.path().ends_with("/remaining")
+}
+
+/// The id in the address of a document.
+fn id(asked: &Asked) -> u64 {
+    asked.path().split('/').rev().nth(2).unwrap().parse().unwrap()
+}
+
+/// Two accounts, whose requests are answered by `greedy` and honestly: each listing of the neighbour's shows a document that
+/// is new.
+async fn town(connections: usize, greedy: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static) -> (Town, Wire) {
+    let next = std::sync::atomic::AtomicU64::new(1);
+    let wire = Wire::over_tls(move |asked| match (asked.path().contains(GREEDY), is_listing(asked)) {
+        (true, _) => greedy(asked),
+        (false, true) => {
+            let id = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            vec![Step::Say(answer("200 OK", "", format!("[{id}]")))]
+        }
+        (false, false) if id(asked) < 1_000_000 => {
+            vec![Step::Say(answer("200 OK", "", sample(Kind::Chorus, id(asked), 1000)))]
+        }
+        (false, false) => greedy(asked),
+    });
+    let (wire, town) = (wire.await, Town::bare().await);
+    let mairie = town.account("mairie", SIREN, Standing::Valid) + "feeds = [\"chorus\"]\n";
+    let greedy = format!("[[fast.accounts]]\nname = \"greedy\"\nsiren = \"{GREEDY}\"\ncertificate = \"mairie\"\n");
+    town.configure("1s", "timeout = \"60s\"", &format!("{mairie}{greedy}[http]\nconnections = {connections}\n"));
+    let text = std::fs::read_to_string(town.config()).unwrap();
+    let text = text.replace(&town.platform.base_url(), &wire.url());
+    let text = text.replace(&town.authority.display().to_string(), &authority().display().to_string());
+    std::fs::write(town.config(), text).unwrap();
+    (town, wire)
+}
+
+/// Watches the neighbour for a while: no poll of it is late, and what it listed is delivered soon.
+async fn assert_not_delayed(town: &Town, wire: &Wire) {
+    let began = Instant::now();
+    tokio::time::sleep(WATCH).await;
+    let mut listings: Vec<Instant> = wire
+        .asked()
+        .into_iter()
+        .filter(|asked| asked.path().contains(SIREN) && is_listing(asked) && asked.at >= began)
+        .map(|asked| asked.at)
+        .collect();
+    listings.extend([began, began + WATCH]);
+    listings.sort_unstable();
+    let gap = listings.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(gap < INTERVAL + LATE, "no poll of the neighbour's for {gap:?}");
+    assert!(listings.len() > 4, "{}", listings.len());
+    let row = &town
+        .query(
+            "SELECT count(*), max(strftime('%s', delivered_at, 'subsec') - strftime('%s', listed_at, 'subsec')) FROM documents
+             JOIN deliveries USING (feed, remote_id) WHERE feed = 'fast/mairie/chorus' AND delivered_at IS NOT NULL",
+        )
+        .await[0];
+    let (count, slowest) = (row[0].parse::<usize>().unwrap(), row[1].parse::<f64>().unwrap());
+    assert!(count + 3 >= listings.len() - 2 && slowest < LATE.as_secs_f64(), "{count} documents, {slowest} s");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_documents_that_wait_delay_no_other_account() {
+    let ids: Vec<String> = (1_000_000..1_100_000).map(|id| id.to_string()).collect();
+    let list = answer("200 OK", "", format!("[{}]", ids.join(",")));
+    let (town, wire) = town(64, move |asked| {
+        let said: Bytes = if is_listing(asked) && asked.path().contains("/chorus/") {
+            list.clone()
+        } else if is_listing(asked) {
+            answer("200 OK", "", "[]")
+        } else {
+            answer("200 OK", "", sample(Kind::Chorus, id(asked), 1000))
+        };
+        vec![Step::Say(said)]
+    })
+    .await;
+    let daemon = town.start().await;
+    // From the listing itself on: while it is recorded, and while its documents come.
+    assert_not_delayed(&town, &wire).await;
+    let fetched =
+        town.value("SELECT count(*) FROM documents WHERE feed LIKE 'fast/greedy/%' AND stored_at IS NOT NULL").await;
+    let waiting = town.value("SELECT count(*) FROM documents WHERE feed LIKE 'fast/greedy/%'").await;
+    assert!(fetched.parse::<u32>().unwrap() > 50 && waiting == "100000", "{fetched} of {waiting} came meanwhile");
+    daemon.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_answers_a_byte_a_second_delays_no_other_account() {
+    for slow_listing in [true, false] {
+        // Few connections: those that are slow keep none of the others.
+        let (town, wire) = town(8, move |asked| {
+            let honest = answer(
+                "200 OK",
+                "",
+                format!("[{}]", (1_000_000..1_000_040).map(|id| id.to_string()).collect::<Vec<_>>().join(",")),
+            );
+            if is_listing(asked) && !slow_listing {
+                return vec![Step::Say(honest)];
+            }
+            vec![Step::Drip(honest, Duration::from_secs(1))]
+        })
+        .await;
+        let daemon = town.start().await;
+        assert_not_delayed(&town, &wire).await;
+        let slow =
+            town.value("SELECT count(*) FROM polls WHERE feed LIKE 'fast/greedy/%' AND finished_at IS NULL").await;
+        assert_eq!(slow, "3", "it is still at it");
+        daemon.kill().await;
+    }
+}
