@@ -7,8 +7,8 @@ use std::path::Path;
 use super::reception::{move_aside, partial_stem};
 use super::{IntakeError, Sealed};
 use crate::archive::tag::{self, Tag};
-use crate::ledger::Claimed;
 use crate::archive::write::{self, Folders};
+use crate::ledger::Claimed;
 
 /// Threads that sync one batch: more gained nothing on ext4.
 const SYNCERS: usize = 4;

@@ -196,6 +196,7 @@ async fn assert_sound(connection: &mut SqliteConnection, path: &Path) -> Result<
 
 /// Judges the file before anything is written into it. The connection cannot write: closing any other would move the
 /// write-ahead log into a file that is damaged, or not ours to change.
+/// Answers the number of the last migration applied; 0 where there is none.
 pub(super) async fn examine(path: &Path) -> Result<i64, LedgerError> {
     let failed = |error| LedgerError::from_sqlx(path.to_owned(), error);
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(PATIENCE);
@@ -203,7 +204,7 @@ pub(super) async fn examine(path: &Path) -> Result<i64, LedgerError> {
     check_log(path)?;
     if let Err(error) = connection.execute("SELECT count(*) FROM sqlite_schema").await {
         // Nothing is in it yet, and whoever opens it for writing undoes what was half done.
-        return if died_at_birth(&error) { Ok(()) } else { Err(failed(error)) };
+        return if died_at_birth(&error) { Ok(0) } else { Err(failed(error)) };
     }
     assert_sound(&mut connection, path).await?;
     check(&mut connection, path).await?;
