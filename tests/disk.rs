@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
+use vaguemestre::clock::{Clock as _, SystemClock};
 use vaguemestre::feed::Kind;
 use vaguemestre::simulator::Call;
 use vaguemestre::simulator::keys::Standing;
@@ -45,7 +46,7 @@ fn sealed(town: &Town, id: u64, bytes: &[u8]) -> PathBuf {
 
 /// The archive's folder of today.
 fn today(town: &Town) -> PathBuf {
-    let day = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y/%m/%d").to_string();
+    let day = SystemClock::new().now().to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y/%m/%d").to_string();
     town.state().join("archive/fast/mairie/acquittements").join(day)
 }
 

@@ -1,7 +1,8 @@
 //! A crash at every step of the walk: whatever was done last, the next start brings everything to the same end, asks for
 //! nothing again that was safe, and then there is nothing left to do.
 #![cfg(all(feature = "simulator", debug_assertions))]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
+#![allow(clippy::print_stdout, reason = "figures are told to whoever asks")]
 
 mod common;
 
