@@ -60,7 +60,7 @@ async fn assert_refused(town: &Town) {
         let output = town.run(&[command]).await;
         let text = common::complained(&output);
         assert_eq!(output.status.code(), Some(1), "{command}: {text}");
-        assert!(text.contains("is damaged") && text.contains("put back a copy of the ledger"), "{command}: {text}");
+        assert!(text.contains("is damaged") && text.contains("vaguemestre restore"), "{command}: {text}");
         assert!(bytes(town) == before, "{command} changed the ledger");
     }
     assert_eq!(town.platform.requests().len(), asked);
