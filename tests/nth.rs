@@ -35,7 +35,7 @@ async fn at_any_moment(connector: &'static str, error: Option<&str>) {
     let (tries, strikes) = tried.values().fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
     let what = error.unwrap_or("kill");
     println!(
-        "{connector}: {} moments known; {what} tried and noticed: {tried:?}; {strikes} of {tries} survived",
+        "{connector}: {} moments known; {what} tried and noticed: {tried:?}; {strikes} of {tries} came to it, and all ended well",
         all.len()
     );
     if error.is_none() {
