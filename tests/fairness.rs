@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,9 @@ use common::wire::{Asked, Step, Wire, answer, authority};
 use common::{SIREN, Town, sample};
 use tokio::time::Instant;
 use vaguemestre::feed::Kind;
+use vaguemestre::simulator::Gateway;
 use vaguemestre::simulator::keys::Standing;
+use vaguemestre::simulator::oauth::Tokens;
 
 /// The neighbour's interval; with [`LATE`] it stands for half an hour with a minute.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -130,4 +133,46 @@ async fn a_server_that_answers_a_byte_a_second_delays_no_other_account() {
         assert_eq!(slow, "3", "it is still at it");
         daemon.kill().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_platform_that_answers_nobody_in_time_leaves_connections_to_the_others() {
+    let wire = Wire::over_tls(|_| vec![Step::Drip(answer("200 OK", "", "[]"), Duration::from_secs(1))]).await;
+    let town = Town::bare().await;
+    let tokens = Arc::new(Tokens::start().await.unwrap());
+    tokens.know("COMPTE-API", "secret");
+    let gateway = Gateway::start(Arc::clone(&tokens)).await.unwrap();
+    gateway.put("/a", "application/json", "{\"n\":1}");
+    let password = town.folder.path().join("password");
+    std::fs::write(&password, "secret").unwrap();
+    std::fs::set_permissions(password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    town.account("commune", SIREN, Standing::Valid);
+    let account = |number: usize| {
+        format!(
+            "[[fast.accounts]]\nname = \"commune{number}\"\nsiren = \"5000000{number:02}\"\ncertificate = \"commune\"\n"
+        )
+    };
+    let accounts: String = (0..12).map(account).collect();
+    let douane = format!(
+        "[douane]\ntoken_url = \"{}\"\napi_url = \"{}\"\n[[douane.accounts]]\nname = \"siege\"\n\
+         username = \"COMPTE-API\"\npassword = {{ file = \"password\" }}\n[[douane.resources]]\nname = \"suivi\"\n\
+         account = \"siege\"\npath = \"/a\"\nevery = \"1s\"\n[http]\nconnections = 8\n",
+        tokens.douane_url(),
+        gateway.url()
+    );
+    town.configure("1s", "timeout = \"60s\"", &(accounts + &douane));
+    let text = std::fs::read_to_string(town.config()).unwrap();
+    let text = text.replace(&town.platform.base_url(), &wire.url());
+    let text = text.replace(&town.authority.display().to_string(), &authority().display().to_string());
+    std::fs::write(town.config(), text).unwrap();
+    let daemon = town.start().await;
+    // Thirty-six feeds of FAST want more than there is.
+    let slow = "SELECT count(*) FROM polls WHERE feed LIKE 'fast/%' AND finished_at IS NULL";
+    town.wait_value(&format!("SELECT ({slow}) >= 7"), "1").await;
+    let before = gateway.requests().len();
+    tokio::time::sleep(WATCH).await;
+    let asked = gateway.requests().len() - before;
+    assert!(asked >= 3, "the customs were asked {asked} times in {WATCH:?}");
+    assert_eq!(town.value(slow).await, "7", "of eight connections");
+    daemon.kill().await;
 }

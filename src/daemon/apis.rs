@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::House;
-use super::assemble::{AssemblyError, Catalog};
+use super::assemble::{self, AssemblyError, Catalog};
 use crate::config::{Address, Entreprise, Group, Resource, Settings, UnusableFeed};
 use crate::connector::entreprise::Api;
 use crate::connector::entreprise::jwt::{self, Jwt};
@@ -45,6 +45,7 @@ fn platform(name: &'static str, base_url: &str, settings: &Settings) -> Result<P
         timeout: TIMEOUT,
         concurrency: watch::CONCURRENCY,
         verifier: ServerVerifier::new(settings.http.ca_certificate.as_deref())?,
+        share: assemble::share(settings),
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::apis;
 
@@ -87,7 +88,24 @@ pub fn platform(settings: &Settings, fast: &Fast) -> Result<Platform, AssemblyEr
         timeout: fast.timeout,
         concurrency: fast.concurrency,
         verifier: ServerVerifier::new(fast.ca_certificate.as_deref())?,
+        share: share(settings),
     })
+}
+
+/// What one platform may take of the connections that may be open: as much as leaves an eighth to each other one, were all
+/// the rest as slow as can be.
+pub(super) fn share(settings: &Settings) -> Arc<Semaphore> {
+    let Settings { fast, douane, piste, entreprise, http, .. } = settings;
+    let used = [
+        fast.as_ref().is_some_and(|it| !it.accounts.is_empty()),
+        douane.as_ref().is_some_and(|it| !it.resources.is_empty()),
+        piste.as_ref().is_some_and(|it| !it.resources.is_empty()),
+        entreprise.as_ref().is_some_and(|it| !it.accounts.is_empty()),
+    ];
+    let others = used.into_iter().filter(|used| *used).count().saturating_sub(1);
+    let left = http.connections.saturating_sub((http.connections / 8).max(1));
+    let share = if others == 0 { http.connections } else { left / others };
+    Arc::new(Semaphore::new(share.max(1)))
 }
 
 /// The feeds of the configuration; nothing is written yet.

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 pub use account::Account;
@@ -70,6 +70,12 @@ pub struct Poller {
     pub connections: Arc<Semaphore>,
     /// Turns true when the daemon stops: nothing new begins.
     pub stopping: tokio::sync::watch::Receiver<bool>,
+}
+
+/// A connection that may be open, given back when this is dropped.
+struct Connection {
+    _share: OwnedSemaphorePermit,
+    _all: OwnedSemaphorePermit,
 }
 
 /// A pass that has its feed.
@@ -154,7 +160,7 @@ impl Poller {
     /// # Errors
     /// When the ledger fails: then [`Poller::let_go`] of the token's claims.
     pub async fn poll(&self, feed: &Feed, due: &Due, token: &str) -> Result<Report, LedgerError> {
-        let Some(connection) = self.connection().await else { return Ok(Report::Busy) };
+        let Some(connection) = self.connection(feed).await else { return Ok(Report::Busy) };
         let seed = Seed(self.ledger.seed());
         let name = feed.name.as_str();
         let way = match self.connect(feed).await? {
@@ -222,7 +228,7 @@ impl Poller {
     /// # Errors
     /// As [`Poller::poll`].
     pub async fn resume(&self, feed: &Feed, token: &str) -> Result<Report, LedgerError> {
-        let Some(_connection) = self.connection().await else { return Ok(Report::Busy) };
+        let Some(_connection) = self.connection(feed).await else { return Ok(Report::Busy) };
         let Some(claim) = self.claim_resumption(feed, token).await? else { return Ok(Report::Busy) };
         let verdict = match self.connect(feed).await? {
             Ok(Way::Rest(way)) => self.documents(feed, &claim, &way).await?,
@@ -352,13 +358,20 @@ impl Poller {
     }
 
     /// A place among the connections that may be open; `None` when the daemon stops first.
-    async fn connection(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+    async fn connection(&self, feed: &Feed) -> Option<Connection> {
         let mut stopping = self.stopping.clone();
         tokio::select! {
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => None,
-            permit = Arc::clone(&self.connections).acquire_owned() => permit.ok(),
+            connection = self.connection_in_turn(feed) => connection,
         }
+    }
+
+    /// The same, without an end to the wait: a place among those of the platform, then among all.
+    async fn connection_in_turn(&self, feed: &Feed) -> Option<Connection> {
+        let share = Arc::clone(&feed.source.platform().share).acquire_owned().await.ok()?;
+        let all = Arc::clone(&self.connections).acquire_owned().await.ok()?;
+        Some(Connection { _share: share, _all: all })
     }
 
     async fn end(&self, feed: &Feed, claim: &Claim, verdict: Verdict, seen: Seen) -> Result<Report, LedgerError> {

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fetch::{Try, fetch};
 use super::tally::{Tally, Verdict};
-use super::{Claim, Feed, Poller, judgement};
+use super::{Claim, Connection, Feed, Poller, judgement};
 use crate::connector::Connector;
 use crate::intake::IntakeError;
 use crate::ledger::{Claimed, Cursor, LedgerError, Open, OpenTerms};
@@ -134,7 +134,8 @@ impl Queue {
 /// A download that hangs keeps its own place, and no other.
 pub(super) struct Place {
     _slot: OwnedSemaphorePermit,
-    _connection: OwnedSemaphorePermit,
+    /// The poll's own, or another.
+    _connection: Result<OwnedSemaphorePermit, Connection>,
 }
 
 /// Waits for a place, in turn with the account's other feeds; the poll's `own` connection serves as well as another.
@@ -145,8 +146,8 @@ pub(super) async fn take_place(poller: &Poller, feed: &Feed, own: Arc<Semaphore>
         let slot = Arc::clone(&feed.lane.slots).acquire_owned().await.ok()?;
         let connection = tokio::select! {
             biased;
-            connection = own.acquire_owned() => connection.ok()?,
-            connection = Arc::clone(&poller.connections).acquire_owned() => connection.ok()?,
+            connection = own.acquire_owned() => Ok(connection.ok()?),
+            connection = poller.connection_in_turn(feed) => Err(connection?),
         };
         Some(Place { _slot: slot, _connection: connection })
     };

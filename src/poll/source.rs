@@ -43,6 +43,8 @@ pub struct Platform {
     pub concurrency: usize,
     /// Judges its certificate; one for all accounts.
     pub verifier: Arc<ServerVerifier>,
+    /// Connections that it may have open at a time: one that is slow leaves some for every other platform.
+    pub share: Arc<Semaphore>,
 }
 
 /// What an account may do at a time, over all its feeds.
@@ -76,6 +78,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// The platform.
+    #[must_use]
+    pub fn platform(&self) -> &Platform {
+        match self {
+            Self::Fast(account, _) => &account.platform,
+            Self::Resource(platform, _) | Self::Watch(platform, _) => platform,
+        }
+    }
+
     /// Who the platform says this is, whatever its name: origin, and what it files it under there.
     #[must_use]
     pub fn identity(&self) -> (&str, &str) {

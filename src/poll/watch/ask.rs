@@ -63,7 +63,7 @@ impl Round<'_> {
         let Some(permit) = self.watch.desk.gate.enter(&self.watch.wants).await else {
             return asked(false, Meaning::Stopped);
         };
-        let Some(_connection) = self.poller.connection().await else {
+        let Some(_connection) = self.poller.connection(self.feed).await else {
             permit.unused();
             return asked(false, Meaning::Stopped);
         };
