@@ -8,12 +8,15 @@ mod common;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path};
+use std::sync::Arc;
 
 use common::shares;
 use common::wire::{Step, Wire, answer};
 use common::{Daemon, SIREN, Town, files, sample};
 use vaguemestre::feed::Kind;
+use vaguemestre::simulator::Gateway;
 use vaguemestre::simulator::keys::Standing;
+use vaguemestre::simulator::oauth::Tokens;
 use vaguemestre::simulator::samples;
 use vaguemestre::words::is_hidden;
 
@@ -364,4 +367,48 @@ async fn listings_of_gigabytes_and_without_bottom_cost_bounded_memory_over_webda
     ] {
         list("webdav", name, multi(steps)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_of_an_api_that_would_outgrow_the_memory_cost_bounded_memory() {
+    let town = Town::bare().await;
+    let tokens = Arc::new(Tokens::start().await.unwrap());
+    tokens.know("COMPTE-API", "secret");
+    let gateway = Gateway::start(Arc::clone(&tokens)).await.unwrap();
+    let many = |one: &str, size: usize| format!("[{}{one}]", format!("{one},").repeat(size / (one.len() + 1)));
+    let bodies = [
+        many("{\"a\":1}", 30 << 20),
+        many("[]", 30 << 20),
+        many("1", 30 << 20),
+        "[".repeat(30 << 20),
+        many("1", 40 << 20),
+    ];
+    let mut resources = String::new();
+    for (number, body) in bodies.iter().enumerate() {
+        gateway.put(&format!("/{number}"), "application/json", body.clone());
+        for (name, more) in [("kept", ""), ("list", "items = { id = \"/a\", path = \"/x/{id}\" }\n")] {
+            resources += &format!(
+                "[[douane.resources]]\nname = \"{name}{number}\"\naccount = \"siege\"\npath = \"/{number}\"\nevery = \"1h\"\n{more}"
+            );
+        }
+    }
+    let password = town.folder.path().join("password");
+    std::fs::write(&password, "secret").unwrap();
+    std::fs::set_permissions(password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let douane = format!(
+        "[douane]\ntoken_url = \"{}\"\napi_url = \"{}\"\n[[douane.accounts]]\nname = \"siege\"\nusername = \"COMPTE-API\"\n\
+         password = {{ file = \"password\" }}\n{resources}[http]\nconnections = 2\n",
+        tokens.douane_url(),
+        gateway.url()
+    );
+    town.configure("30m", "", &douane);
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM feeds WHERE last_outcome IS NOT NULL", "10").await;
+    for row in town.query("SELECT feed, last_outcome, last_error FROM feeds WHERE kind LIKE 'list%'").await {
+        assert_eq!(row[1], "failed", "{row:?}");
+    }
+    // Two at a time.
+    let used = peak(&daemon);
+    assert!(used < 256 << 20, "{} MiB", used >> 20);
+    daemon.kill().await;
 }

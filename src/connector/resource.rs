@@ -10,6 +10,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::{Access, Cause, Connector, ConnectorError, Download, Listing, Page, bearer};
+use crate::content::json;
 use crate::feed::RemoteDocument;
 use crate::http::{Answer, Carried, Client, HttpError, reattempt};
 use crate::token::{Manager, Token};
@@ -230,7 +231,7 @@ impl Connector for Items {
 
 /// The ids of a list: an array, or the one array that an object holds.
 fn read_list(body: &[u8], pointer: &str) -> Result<Listing, String> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| format!("it is no JSON ({error})"))?;
+    let value = json(body)?;
     let entries = match &value {
         Value::Array(entries) => entries,
         Value::Object(members) => {

@@ -3,14 +3,16 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::json::json;
 use crate::archive::layout::hex;
 
 /// SHA-256, in hexadecimal, of what matters of `bytes`. Of JSON, members that the JSON pointers in `ignore` (RFC 6901)
-/// name do not matter, nor do the order of members and blanks; of anything else every byte does.
+/// name do not matter, nor do the order of members and blanks; of anything else, and of JSON that would outgrow the memory,
+/// every byte does.
 #[must_use]
 pub fn digest(bytes: &[u8], ignore: &[String]) -> String {
     let mut hash = Sha256::new();
-    match serde_json::from_slice::<Value>(bytes) {
+    match json(bytes) {
         Ok(mut value) => {
             // Deepest first within an array, so that removing one does not move another.
             let mut pointers: Vec<&str> = ignore.iter().map(String::as_str).collect();

@@ -6,6 +6,7 @@
 
 pub mod difference;
 mod ending;
+mod json;
 mod platform_error;
 mod references;
 mod sniff;
@@ -16,6 +17,7 @@ mod wellformed;
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+pub use json::json;
 pub use platform_error::{PlatformError, platform_error};
 pub use references::{referenced, references_resolved};
 

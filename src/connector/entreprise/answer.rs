@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::LARGEST;
 use crate::config::Group;
 use crate::connector::words::{shown, summary};
+use crate::content::json;
 use crate::http::{Answer, HttpError};
 use crate::quota::Facts;
 
@@ -139,7 +140,7 @@ struct Errors {
 impl Errors {
     /// `None` where `body` is no error of the API's.
     fn read(body: &[u8]) -> Option<Self> {
-        let value: Value = serde_json::from_slice(body).ok()?;
+        let value = json(body).ok()?;
         let errors = value.get("errors")?.as_array()?;
         let mut read = Self::default();
         let mut texts = Vec::new();
@@ -209,9 +210,12 @@ pub(super) fn judge(
 }
 
 fn version(body: Vec<u8>, group: Group) -> Meaning {
-    let Ok(value) = serde_json::from_slice::<Value>(&body) else {
-        let start = summary(&String::from_utf8_lossy(&body));
-        return Meaning::Unreadable { text: format!("the answer is no JSON: «{start}»") };
+    let value = match json(&body) {
+        Ok(value) => value,
+        Err(fault) => {
+            let start = summary(&String::from_utf8_lossy(&body));
+            return Meaning::Unreadable { text: format!("the answer cannot be read: {fault}: «{start}»") };
+        }
     };
     let Some(data) = value.get("data") else {
         let text = "the answer holds no data, though its status is 200".to_owned();

@@ -23,6 +23,7 @@ pub use document::DocumentError;
 
 use super::Download;
 use crate::config::Group;
+use crate::content::json;
 use crate::http::verifier::ServerVerifier;
 use crate::http::{Carried, Client, HttpError, Route};
 
@@ -96,7 +97,7 @@ impl Api {
     pub async fn ping(&self, path: &str) -> Result<String, HttpError> {
         let url = format!("{}/ping/{}", self.base_url, rights::provider(path));
         let (code, body) = self.probe(&url, None).await?;
-        let status = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body).ok());
+        let status = body.ok().and_then(|body| json(&body).ok());
         let status = status.as_ref().and_then(|value| value.get("status")).and_then(Value::as_str);
         Ok(status.map_or_else(|| format!("status {code}"), super::words::shown))
     }

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::connector::words::{shown, summary};
+use crate::content::json;
 
 /// A resource: words that its path holds, the rights of which one is needed, and its `/ping`.
 type Known = (&'static [&'static str], &'static [&'static str], &'static str);
@@ -69,7 +70,7 @@ pub fn lacking(path: &str, held: &[String]) -> Option<&'static [&'static str]> {
 
 /// Reads what `/privileges` answers, in its older and its newer form.
 pub(super) fn read(status: u16, body: &[u8]) -> Result<Vec<String>, String> {
-    let value = serde_json::from_slice::<Value>(body).ok();
+    let value = json(body).ok();
     let list = value.as_ref().and_then(|value| value.get("privileges").or_else(|| value.pointer("/data/privileges")));
     match (status, list.and_then(Value::as_array)) {
         (200, Some(list)) => Ok(list.iter().filter_map(Value::as_str).map(shown).collect()),

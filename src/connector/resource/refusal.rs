@@ -85,7 +85,7 @@ fn words_of(body: &[u8]) -> String {
 pub(super) fn in_disguise(body: &[u8]) -> Option<String> {
     match content::judge_answer(Cursor::new(body), body.len() as u64) {
         Ok(Ok(content::MediaType::Json)) => {
-            let Ok(Value::Object(object)) = serde_json::from_slice(body) else { return None };
+            let Ok(Value::Object(object)) = content::json(body) else { return None };
             business_error(&object)
         }
         Ok(Ok(_)) => None,
