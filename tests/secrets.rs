@@ -245,7 +245,7 @@ fn modes(root: &Path, except: &[PathBuf]) -> Vec<(PathBuf, u32)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(root).unwrap().map(Result::unwrap) {
         let (path, facts) = (entry.path(), entry.metadata().unwrap());
-        let own = !except.contains(&path) && !path.extension().is_some_and(|extension| extension == "log");
+        let own = !except.contains(&path) && path.extension().is_none_or(|extension| extension != "log");
         if own && facts.permissions().mode() & 0o007 != 0 {
             found.push((path.clone(), facts.permissions().mode() & 0o7777));
         }

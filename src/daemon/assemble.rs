@@ -104,7 +104,7 @@ pub(super) fn share(settings: &Settings) -> Arc<Semaphore> {
     ];
     let others = used.into_iter().filter(|used| *used).count().saturating_sub(1);
     let left = http.connections.saturating_sub((http.connections / 8).max(1));
-    let share = if others == 0 { http.connections } else { left / others };
+    let share = left.checked_div(others).unwrap_or(http.connections);
     Arc::new(Semaphore::new(share.max(1)))
 }
 
