@@ -11,6 +11,8 @@ use vaguemestre::quota::Facts;
 use vaguemestre_fuzz::Choices;
 
 const WALL: i64 = 1_795_000_000_000;
+/// No call waits longer for its answer, in milliseconds.
+const PATIENCE: i64 = 30_000;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut choices = Choices(bytes);
@@ -44,8 +46,10 @@ fuzz_target!(|bytes: &[u8]| {
                 let facts = facts(&mut choices, now);
                 let oldest = choices.byte() & 1 == 0;
                 let call = if oldest { calls.pop_first() } else { calls.pop_last() };
-                if let Some((id, left)) = call {
-                    quotas.answer(id, &facts, left, now);
+                match call {
+                    Some((id, left)) if now - left <= PATIENCE => quotas.answer(id, &facts, left, now),
+                    Some((id, _)) => quotas.lose(id),
+                    None => {}
                 }
             }
         }
