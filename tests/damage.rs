@@ -174,7 +174,7 @@ fn libfaketime() -> Option<PathBuf> {
         ["/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime", "/usr/local/lib/faketime"];
     let found = places.iter().map(|folder| Path::new(folder).join("libfaketimeMT.so.1")).find(|file| file.exists());
     if found.is_none() {
-        println!("skipped: libfaketime is not installed (Debian: package faketime)");
+        common::skip("libfaketime is not installed (Debian: package faketime)");
     }
     found
 }

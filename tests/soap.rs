@@ -262,7 +262,7 @@ async fn a_document_of_200_mib_is_streamed() {
     // The peak of the process's memory, in KiB.
     let script = format!("exec env time -f PEAK=%M '{binary}' --config '{}' poll 'fast/*'", config.display());
     if std::process::Command::new("time").arg("--version").output().is_err() {
-        eprintln!("skipped: GNU time is missing");
+        common::skip("GNU time is not installed (Debian: package time)");
         return;
     }
     let output = command.arg("-c").arg(script).output().await.unwrap();

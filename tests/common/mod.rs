@@ -27,6 +27,12 @@ use vaguemestre::feed::Kind;
 use vaguemestre::simulator::keys::Standing;
 use vaguemestre::simulator::{Keys, Platform, samples};
 
+/// Says that something cannot be tried here, and why; with `CI=true` that is a failure.
+pub fn skip(why: &str) {
+    println!("skipped: {why}");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
+}
+
 pub const SIREN: &str = "213400172";
 /// Longer than anything here takes; reached only by a promise that is broken.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -14,7 +14,7 @@ pub fn alone(name: &str) -> bool {
     let own = ["-m", "--propagation", "private"];
     let possible = Command::new("unshare").args(own).arg("true").output();
     if !possible.is_ok_and(|output| output.status.success()) {
-        println!("skipped: no mount namespace can be made (it takes root)");
+        super::skip("no mount namespace can be made (it takes root)");
         return false;
     }
     let mut command = Command::new("unshare");

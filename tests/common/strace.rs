@@ -16,7 +16,7 @@ pub fn is_here() -> bool {
     let status = Command::new("strace").args(["-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
     let here = status.is_ok_and(|status| status.success());
     if !here {
-        println!("skipped: strace is not installed, or may not trace (Debian: package strace)");
+        super::skip("strace is not installed, or may not trace (Debian: package strace)");
     }
     here
 }
