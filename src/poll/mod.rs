@@ -10,6 +10,7 @@ mod listing;
 mod pass;
 mod recover;
 mod release;
+mod report;
 pub mod room;
 pub mod source;
 mod tally;
@@ -26,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 pub use account::Account;
+pub use report::{Report, Summary};
 pub use room::Room;
 pub use source::{Lane, Platform, Source};
 
@@ -33,7 +35,7 @@ use crate::clock::Clock;
 use crate::connector::{Connector, ConnectorError};
 use crate::feed::FeedName;
 use crate::intake::{DISTRUST, Intake, IntakeError};
-use crate::ledger::{ClaimTerms, Due, HealthChange, Ledger, LedgerError, ListingTerms, Outcome, PollEnd};
+use crate::ledger::{ClaimTerms, Due, Ledger, LedgerError, ListingTerms, PollEnd};
 use crate::log::event;
 use crate::schedule::{Cadence, LastListing, Seed};
 use crate::token::Manager;
@@ -106,34 +108,6 @@ pub struct Feed {
     pub led_by: Option<FeedName>,
     /// The feed whose documents its own listings show as well.
     pub leads: Option<FeedName>,
-}
-
-/// What a pass came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// Not now: the feed may be listed then at the earliest.
-    Postponed(Timestamp),
-    /// Someone else polls it.
-    Busy,
-    /// Our own disk forbids it: why.
-    Obstructed(&'static str),
-    /// It ended.
-    Ended(Summary),
-}
-
-/// The end of a pass, for people and scripts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
-    /// How.
-    pub outcome: Outcome,
-    /// Entries of the listing; `None` where there was none.
-    pub listed: Option<usize>,
-    /// Documents stored.
-    pub fetched: u64,
-    /// Documents that failed.
-    pub failed: u64,
-    /// What went wrong.
-    pub error: Option<String>,
 }
 
 impl Poller {
@@ -399,7 +373,7 @@ impl Poller {
         if let (Some(until), Source::Resource(..)) = (not_before, &feed.source) {
             self.ledger.hold_account(feed.name.account_name(), until).await?;
         }
-        tell(feed, &summary, claim.began.elapsed(), change);
+        report::tell(feed, &summary, claim.began.elapsed(), change);
         Ok(Report::Ended(summary))
     }
 }
@@ -430,51 +404,6 @@ enum Remainder {
 
 fn count<T: TryInto<i64>>(number: T) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
-}
-
-/// One line for the poll where it did something, one where the feed's health changed (SPEC: said once a day).
-fn tell(feed: &Feed, summary: &Summary, took: Duration, change: HealthChange) {
-    let name = feed.name.as_str();
-    let (listed, fetched, failed) = (summary.listed.unwrap_or(0), summary.fetched, summary.failed);
-    let error = summary.error.as_deref().unwrap_or("");
-    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    if fetched > 0 || failed > 0 {
-        tracing::info!(
-            event = event::POLL_FINISHED,
-            feed = name,
-            outcome = summary.outcome.as_str(),
-            listed,
-            fetched,
-            failed,
-            duration_ms,
-            "polled {name}: {fetched} fetched, {failed} failed"
-        );
-    } else {
-        let what = if error.is_empty() { "nothing new" } else { error };
-        tracing::debug!(
-            event = event::POLL_FINISHED,
-            feed = name,
-            outcome = summary.outcome.as_str(),
-            listed,
-            fetched,
-            failed,
-            duration_ms,
-            error,
-            "polled {name}: {what}"
-        );
-    }
-    match change {
-        HealthChange::None => {}
-        HealthChange::Failing => {
-            tracing::warn!(event = event::FEED_FAILING, feed = name, error, "{name} fails: {error}");
-        }
-        HealthChange::StillFailing => {
-            tracing::warn!(event = event::FEED_FAILING, feed = name, error, "{name} still fails: {error}");
-        }
-        HealthChange::Recovered => {
-            tracing::info!(event = event::FEED_RECOVERED, feed = name, "{name} works again");
-        }
-    }
 }
 
 impl From<IntakeError> for String {

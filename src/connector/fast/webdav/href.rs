@@ -93,7 +93,7 @@ mod tests {
             ("/partage/webdav/clients/213400172/out/PES/TesoT/", "TesoT"),
             ("b.xml", "b.xml"),
             // What is not seen stays as it is written.
-            ("/partage/webdav/clients/213400172/out/PES/%E2%80%AElmx.fdp", "%E2%80%AElmx.fdp"),
+            ("/partage/webdav/clients/213400172/out/PES/%E2%80%AElmx.fdp", "%E2%80%AElmx.fdp/"),
             ("/partage/webdav/clients/213400172/out/PES/%FF.xml", "%FF.xml/"),
         ];
         for (href, expected) in known {
