@@ -50,6 +50,14 @@ pub mod event {
     pub const DELIVERY_DONE: &str = "delivery.done";
     /// A target could not take a document.
     pub const DELIVERY_FAILED: &str = "delivery.failed";
+    /// A document could not be handed to a target for a week: no more tries.
+    pub const DELIVERY_ABANDONED: &str = "delivery.abandoned";
+    /// Nothing can be handed to a target (its program or secret is missing): its documents wait.
+    pub const TARGET_UNUSABLE: &str = "target.unusable";
+    /// A target that could be handed nothing can be again.
+    pub const TARGET_RECOVERED: &str = "target.recovered";
+    /// Nobody empties an inbox; said once a day.
+    pub const INBOX_STALE: &str = "inbox.stale";
     /// Work waits for a window to end.
     pub const WINDOW_WAITING: &str = "window.waiting";
     /// Calls wait for a quota.

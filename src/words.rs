@@ -35,6 +35,16 @@ pub fn plain(text: &str) -> String {
     seen.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// What somebody else has written, as [`plain`] has it, at most `limit` characters of it.
+#[must_use]
+pub fn presentable(text: &str, limit: usize) -> String {
+    let line = plain(text);
+    if line.chars().count() <= limit {
+        return line;
+    }
+    line.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

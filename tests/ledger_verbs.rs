@@ -7,7 +7,7 @@ use vaguemestre::clock::BootTime;
 use vaguemestre::feed::{DocumentState, FeedName, RemoteDocument};
 use vaguemestre::ledger::{
     CertificateFacts, ClaimTerms, Condition, Conflict, FeedIdentity, HealthChange, Kept, Ledger, LedgerError,
-    ListingTerms, Outcome, PollEnd, Refusal, RequestState, Settled,
+    ListingTerms, Outcome, PollEnd, Refusal, RequestState, Setback, Settled,
 };
 
 const FEED: &str = "fast/mairie/chorus";
@@ -189,9 +189,10 @@ async fn a_document_is_delivered_when_every_target_that_still_exists_has_it() {
         outcome,
     };
     let later = shelf.now + SignedDuration::from_mins(5);
-    shelf.ledger.settle_deliveries(vec![settled(Err(("no room".to_owned(), later)))], shelf.now).await.unwrap();
+    let setback = Setback { error: "no room".to_owned(), next: Some(later) };
+    shelf.ledger.settle_deliveries(vec![settled(Err(setback))], shelf.now).await.unwrap();
     assert!(shelf.ledger.deliveries_due("a", shelf.now, 10).await.unwrap().is_empty());
-    let backlog = shelf.ledger.delivery_backlog().await.unwrap()[FEED];
+    let backlog = shelf.ledger.delivery_backlog().await.unwrap().feeds[FEED];
     assert_eq!((backlog.pending, backlog.failed), (2, 1));
     shelf.ledger.settle_deliveries(vec![settled(Ok(()))], later).await.unwrap();
     assert_eq!(shelf.state("1").await, "stored", "b does not have it yet");

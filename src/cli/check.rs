@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 use super::entreprise;
-use super::{Context, Outcome, exit, online, print, runtime};
+use super::{Context, Outcome, exit, online, print, runtime, targets};
 use crate::config::{Fast, FastAccount, Finding, Place, SecretError, Settings, Weight};
 use crate::daemon::assemble;
 use crate::identity::{self, Identity};
@@ -37,7 +37,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
     if let Some(settings) = &loaded.settings {
         context.enter(settings)?;
         state_directory(settings, &mut findings);
-        inboxes(settings, &mut findings);
+        targets::check(settings, &mut findings);
         let clients = token::accounts(settings);
         secrets(&clients, &mut findings);
         let mut working = 0;
@@ -174,20 +174,6 @@ fn state_directory(settings: &Settings, findings: &mut Vec<Finding>) {
         Err(error) => {
             let what = format!("the free space of {name} cannot be told: {error}");
             findings.push(finding(Weight::Problem, "state.directory", what, "check the file system".to_owned()));
-        }
-    }
-}
-
-fn inboxes(settings: &Settings, findings: &mut Vec<Finding>) {
-    for target in &settings.delivery.targets {
-        let place = if target.inbox.exists() { Some(target.inbox.as_path()) } else { target.inbox.parent() };
-        let beneath_state = target.inbox.starts_with(&settings.state.directory);
-        let Some(place) = place.filter(|_| !beneath_state || target.inbox.exists()) else { continue };
-        if nix::unistd::access(place, nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK).is_err() {
-            let key = format!("delivery.targets \"{}\".inbox", target.name);
-            let what = format!("{} cannot be written by this user, or is not there", place.display());
-            let remedy = "make the folder and let the daemon's user write into it".to_owned();
-            findings.push(finding(Weight::Problem, &key, what, remedy));
         }
     }
 }

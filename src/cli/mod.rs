@@ -17,12 +17,14 @@ mod plan;
 mod poll;
 mod print;
 mod recover;
+mod replay;
 mod restore;
 mod retry;
 mod run;
 mod selection;
 mod show;
 mod status;
+mod targets;
 mod token;
 mod verify;
 
@@ -91,6 +93,8 @@ enum Command {
     Retry(retry::Arguments),
     /// Closes abandoned or lost documents
     Dismiss(dismiss::Arguments),
+    /// Delivers archived documents again, with no remote call
+    Replay(replay::Arguments),
     /// Fetches acknowledgements once more where the archive has lost them, deliberately
     Recover(recover::Arguments),
     /// Reads the archive again, against the checksums of the ledger
@@ -173,6 +177,7 @@ impl Invocation {
             Command::Retry(arguments) => retry::execute(&context, arguments),
             Command::Dismiss(arguments) => dismiss::execute(&context, arguments),
             Command::Lift(arguments) => lift::execute(&context, arguments),
+            Command::Replay(arguments) => replay::execute(&context, arguments),
             Command::Recover(arguments) => recover::execute(&context, arguments),
             Command::Verify(arguments) => verify::execute(&context, &arguments),
             Command::Restore(arguments) => restore::execute(&context, &arguments),

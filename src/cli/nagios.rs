@@ -49,6 +49,8 @@ pub(super) fn report(overview: &Overview, thresholds: Thresholds) -> (String, u8
         }
     };
     tell(unusable, "account", "cannot work");
+    let barred = overview.targets.iter().filter(|target| target.problem.is_some()).count();
+    tell(barred, "target", "cannot be delivered to");
     tell(failing, "feed", "failing");
     tell(attention, "feed", "with documents that need a person");
     let mut warnings = Vec::new();

@@ -4,13 +4,15 @@ use std::collections::HashSet;
 use std::io::{IsTerminal as _, Write};
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::selection::Selection;
 use super::{Context, Outcome, exit, nagios, print, runtime};
 use crate::daemon::apis;
+use crate::delivery;
 use crate::feed::FeedName;
 use crate::ledger::Ledger;
-use crate::status::{self, AccountStatus, FeedStatus, Health, Overview, QuotaStatus};
+use crate::status::{self, AccountStatus, FeedStatus, Health, Overview, QuotaStatus, Recipients, TargetStatus};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -74,7 +76,8 @@ fn gather(context: &Context, arguments: &Arguments) -> anyhow::Result<Result<Ove
         let now = context.clock.now();
         let directory = &settings.state.directory;
         let interval = |feed: &FeedName| apis::every(&settings, feed).unwrap_or(settings.schedule.interval);
-        let overview = status::overview(&ledger, directory, interval, now, |feed| selection.holds(feed)).await;
+        let targets = Recipients { targets: &settings.delivery.targets, look: true };
+        let overview = status::overview(&ledger, directory, interval, targets, now, |feed| selection.holds(feed)).await;
         ledger.close().await;
         overview.map_err(|error| print::with_remedy(error.remedy(), error))
     })?;
@@ -98,6 +101,11 @@ pub(super) fn show(out: &mut impl Write, overview: &Overview, coloured: bool) ->
             asked but one /ping an hour; if you know better: `vaguemestre lift entreprise/ACCOUNT`",
             ban.origin, ban.reason
         )?;
+    }
+    for target in &overview.targets {
+        for words in target_words(target, overview.at) {
+            writeln!(out, "  target {}: {words}", target.target)?;
+        }
     }
     for quota in &overview.quotas {
         writeln!(out, "  quota {}", quota_words(quota))?;
@@ -131,6 +139,23 @@ fn colour(health: Health) -> Option<&'static str> {
         Health::Well => Some("32"),
         Health::New | Health::Retired => None,
     }
+}
+
+/// What is wrong with a target, with what to do.
+fn target_words(target: &TargetStatus, now: Timestamp) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Some(problem) = &target.problem {
+        let since = print::paris_time(target.problem_since);
+        words.push(format!("nothing can be delivered since {since}, {} wait: {problem}", target.waiting));
+    }
+    if let (Some(file), Some(since)) = (&target.stale_file, target.stale_since) {
+        let age = delivery::stale::age(since, now);
+        words.push(format!(
+            "nobody empties it: {} lies there for {age}; see whether the business software runs",
+            file.display()
+        ));
+    }
+    words
 }
 
 fn quota_words(quota: &QuotaStatus) -> String {
@@ -218,6 +243,11 @@ fn remarks(feed: &FeedStatus, problems: &HashSet<&str>) -> Vec<String> {
         (feed.abandoned, "abandoned: see `vaguemestre documents --state abandoned`, then `retry` or `dismiss`"),
         (feed.lost, "lost: ask FAST support for them, then `retry` or `dismiss` (`documents --state lost` lists them)"),
         (feed.gone, "gone: another client collects this SIREN as well (`documents --state gone` lists them)"),
+        (
+            feed.abandoned_deliveries,
+            "could not be delivered for a week, and are tried no more: mend that (`vaguemestre show` says what it was), then \
+             `vaguemestre replay`",
+        ),
         (feed.failed_deliveries, "could not be delivered yet: see the log, or table deliveries of the ledger"),
         (feed.still_listed, "held already, and still listed by the platform: left alone"),
         (feed.refused_entries, "entries of the last listing are no ids: left alone"),

@@ -7,6 +7,9 @@ use reqwest::Url;
 /// What to write instead of a wrong address of a platform.
 pub(super) const PLATFORM: &str = "write an address such as \"https://parapheur.dfast.fr\", without user, password, \
                                    query or fragment; plain http is for a platform on this machine only";
+/// What to write instead of a wrong address of a webhook.
+pub(super) const HOOK: &str = "write an address such as \"https://logiciel.example.fr/documents\", without user, password \
+                               or fragment; plain http is for this machine only";
 /// What to write instead of a wrong address of a proxy.
 pub(super) const PROXY: &str = "write an address such as \"http://proxy.example.fr:3128\" (http: what goes through it is encrypted all the same), without user, password or path";
 
@@ -38,6 +41,14 @@ impl Platform {
         let base_url = url.as_str().trim_end_matches('/').to_owned();
         Ok(Self { base_url, origin: url.origin().ascii_serialization(), loopback })
     }
+}
+
+/// Checks the address of a webhook, which may have a query.
+pub(super) fn hook(text: &str) -> Result<String, &'static str> {
+    let (place, _) = text.split_once('?').unwrap_or((text, ""));
+    Platform::parse(place)?;
+    let url = Url::parse(text).map_err(|_| "is not a whole address")?;
+    if url.fragment().is_some() { Err("has a fragment") } else { Ok(url.to_string()) }
 }
 
 /// Checks the address of a proxy.

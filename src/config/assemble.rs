@@ -48,7 +48,7 @@ pub(super) fn assemble(
     if settings.state.backup.as_os_str().is_empty() {
         settings.state.backup = settings.state.directory.join("backup");
     }
-    settings.delivery.targets = targets::judge(wanted, &settings, findings);
+    settings.delivery.targets = targets::judge(wanted, whole, &settings, findings);
     rules::judge(&settings, &layers, findings);
     Some(settings)
 }

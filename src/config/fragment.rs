@@ -55,6 +55,11 @@ impl Entry {
         self.values.get(key).and_then(Value::as_str)
     }
 
+    /// Whether the file sets `key`, rightly or wrongly.
+    pub(super) fn sets(&self, key: &str) -> bool {
+        self.lines.contains_key(key)
+    }
+
     /// Where `key` is set.
     pub(super) fn place_of(&self, key: &str) -> Place {
         let line = self.lines.get(key).copied().or(self.place.line);

@@ -223,10 +223,14 @@ const WATCH: &[Key] = &[
 const TARGET: &[Key] = &[
     key("name", Name, Absent::Required),
     key("feeds", Patterns, Absent::Required),
-    key("inbox", Path, Absent::Required),
+    // Exactly one of these three.
+    key("inbox", Path, Absent::Unset),
+    key("command", Command, Absent::Unset),
+    key("webhook", Webhook, Absent::Unset),
     key("file_mode", FileMode, Absent::Default("0640")),
-    key("command", Later, Absent::Unset),
-    key("webhook", Later, Absent::Unset),
+    key("inbox_stale", Span(ZERO, YEARS), Absent::Default("1d")),
+    key("timeout", Span(Duration::from_millis(100), minutes(60)), Absent::Default("60s")),
+    key("secret", Secret, Absent::Unset),
 ];
 
 const ZERO: Duration = Duration::ZERO;

@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::apis::{Douane, Entreprise, Piste};
-use super::noun::{file_mode, size, span};
+use super::noun::{size, span};
 use super::pattern::Patterns;
 use super::secret::SecretRef;
+pub use super::targets::{FACTS, Handover, Inbox, Program, Webhook};
 use crate::feed::{FeedName, Kind};
 use crate::schedule::Window;
 
@@ -241,11 +242,9 @@ pub struct Target {
     pub name: String,
     /// Which feeds it wants.
     pub feeds: Patterns,
-    /// The folder tree in which the business software picks documents up.
-    pub inbox: PathBuf,
-    /// Permissions of the files there.
-    #[serde(with = "file_mode")]
-    pub file_mode: u32,
+    /// How they are handed to it.
+    #[serde(flatten)]
+    pub handover: Handover,
 }
 
 impl Target {

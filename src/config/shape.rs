@@ -10,6 +10,7 @@ use super::api_shape;
 use super::finding::{Fault, quoted};
 use super::noun::{file_mode, percent, rate, size, span, window};
 use super::pattern::Patterns;
+use super::targets;
 use crate::feed::is_name;
 
 /// What a value may be.
@@ -75,8 +76,10 @@ pub(super) enum Shape {
     FileMode,
     /// Where a secret is.
     Secret,
-    /// Anything: the key is for versions to come.
-    Later,
+    /// A program and its arguments.
+    Command,
+    /// The address that is told of documents.
+    Webhook,
 }
 
 /// What a check says: the canonical value, or what is wrong with the given one.
@@ -143,7 +146,8 @@ impl Shape {
             })),
             Self::FileMode => text(value, |text| file_mode::parse(text).map(file_mode::show)),
             Self::Secret => secret(value, folder),
-            Self::Later => Err("is not yet supported by this version".to_owned()),
+            Self::Command => filled(list(value, targets::argument)).and_then(targets::command),
+            Self::Webhook => text(value, address::hook),
         }
     }
 
@@ -192,7 +196,12 @@ impl Shape {
             Self::Secret => {
                 "a secret is never inline: write { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }".to_owned()
             }
-            Self::Later => "remove it".to_owned(),
+            Self::Command => format!(
+                "write a list such as [\"/usr/local/bin/integrer\", \"{{path}}\"]: a program by its whole path, and \
+                 arguments, in which {{{}}} stand for what is handed over",
+                targets::FACTS.join("}, {")
+            ),
+            Self::Webhook => address::HOOK.to_owned(),
         }
     }
 }

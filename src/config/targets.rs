@@ -2,20 +2,130 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::accounts::duplicate_names;
 use super::finding::{Fault, Finding, Weight, quoted};
 use super::fragment::Entry;
+use super::noun::{file_mode, span};
 use super::pattern::Patterns;
+use super::secret::SecretRef;
 use super::settings::{FastAccount, Settings, Target};
 use crate::feed::FeedName;
 
-/// The targets of all files; without any, one inbox for all feeds in the state directory.
-pub(super) fn judge(entries: Vec<Entry>, settings: &Settings, findings: &mut Vec<Finding>) -> Vec<Target> {
+/// What is told of a document: the names that stand in braces in a command's arguments.
+pub const FACTS: [&str; 9] = ["path", "feed", "remote_id", "name", "sha256", "size", "media_type", "circuit", "label"];
+
+/// The keys of which a target has exactly one.
+const WAYS: [&str; 3] = ["inbox", "command", "webhook"];
+/// Keys that mean something to some ways only.
+const DETAILS: [(&str, &[&str]); 4] = [
+    ("file_mode", &["inbox"]),
+    ("inbox_stale", &["inbox"]),
+    ("timeout", &["command", "webhook"]),
+    ("secret", &["webhook"]),
+];
+
+/// How documents are handed to a target: exactly one way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Handover {
+    /// As copies in a folder tree.
+    Inbox(Inbox),
+    /// By a program, called once for each.
+    Command(Program),
+    /// By a request that tells of each.
+    Webhook(Webhook),
+}
+
+/// A folder tree in which the business software picks documents up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inbox {
+    /// Its root.
+    pub inbox: PathBuf,
+    /// Permissions of the files there.
+    #[serde(with = "file_mode")]
+    pub file_mode: u32,
+    /// A file older than this means that nobody empties it; zero: no matter.
+    #[serde(with = "span")]
+    pub inbox_stale: Duration,
+}
+
+/// A program that is called for each document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// The program, by its whole path, and its arguments, with [`FACTS`] in braces in them.
+    pub command: Vec<String>,
+    /// How long one call may last.
+    #[serde(with = "span")]
+    pub timeout: Duration,
+}
+
+impl Program {
+    /// The program itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        Path::new(self.command.first().map_or("", String::as_str))
+    }
+}
+
+/// An address that is told of each document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Webhook {
+    /// The address.
+    pub webhook: String,
+    /// How long one request may last.
+    #[serde(with = "span")]
+    pub timeout: Duration,
+    /// What the requests are signed with.
+    pub secret: Option<SecretRef>,
+}
+
+/// Checks an argument: what stands in braces must be known, where it is a name at all.
+pub(super) fn argument(text: &str) -> Result<String, String> {
+    if text.contains('\0') {
+        return Err("holds a character that no argument can".to_owned());
+    }
+    match placeholders(text).find(|name| !FACTS.contains(name)) {
+        Some(unknown) => Err(format!("holds {{{unknown}}}, which stands for nothing")),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// Checks a command whose arguments are right by themselves.
+pub(super) fn command(list: toml::Value) -> Result<toml::Value, String> {
+    let program = list.as_array().and_then(|list| list.first()?.as_str()).unwrap_or_default().to_owned();
+    if !program.starts_with('/') {
+        return Err(format!("{} is not a whole path", quoted(&program)));
+    }
+    match placeholders(&program).next() {
+        Some(_) => Err(format!("{} does not say which program", quoted(&program))),
+        None => Ok(list),
+    }
+}
+
+/// The names in braces in `text`. Braces around anything else (JSON, say) are left alone.
+fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}'))
+        .map(|(name, _)| name)
+        .filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+}
+
+/// The targets of all files; without any, one inbox for all feeds in the state directory. `whole`: all files could be read.
+pub(super) fn judge(entries: Vec<Entry>, whole: bool, settings: &Settings, findings: &mut Vec<Finding>) -> Vec<Target> {
     duplicate_names("target", &entries.iter().collect::<Vec<_>>(), findings);
     let feeds = feeds(settings);
     let mut targets: Vec<Target> = Vec::new();
-    for entry in entries.iter().filter(|entry| entry.faults.is_empty()) {
+    for entry in &entries {
+        if !one_way(entry, whole, findings) || !entry.faults.is_empty() {
+            continue;
+        }
+        without_effect(entry, findings);
         match entry.values.clone().try_into::<Target>() {
             Ok(target) => {
                 apart(&target, entry, settings, findings);
@@ -37,16 +147,53 @@ fn default_inbox(settings: &Settings) -> Target {
     Target {
         name: "inbox".to_owned(),
         feeds: Patterns::all(),
-        inbox: settings.state.directory.join("inbox"),
-        file_mode: 0o640,
+        handover: Handover::Inbox(Inbox {
+            inbox: settings.state.directory.join("inbox"),
+            file_mode: 0o640,
+            inbox_stale: Duration::from_secs(86_400),
+        }),
+    }
+}
+
+/// Whether a target is handed documents in exactly one way; says so where it is not.
+fn one_way(entry: &Entry, whole: bool, findings: &mut Vec<Finding>) -> bool {
+    let ways: Vec<&str> = WAYS.into_iter().filter(|way| entry.sets(way)).collect();
+    let remedy = "write exactly one of inbox, command and webhook";
+    match ways[..] {
+        [_] => true,
+        [] => {
+            // What could not be read may well have been there.
+            if whole {
+                let fault = Fault::new("nothing says how it is handed documents", remedy);
+                findings.push(fault.at(Weight::Error, entry.place.clone()));
+            }
+            false
+        }
+        [.., last] => {
+            let fault = Fault::new(format!("{} exclude one another", ways.join(" and ")), remedy);
+            findings.push(fault.at(Weight::Error, entry.place_of(last)));
+            false
+        }
+    }
+}
+
+/// Notes keys that mean nothing to the way of a target.
+fn without_effect(entry: &Entry, findings: &mut Vec<Finding>) {
+    for (key, ways) in DETAILS {
+        if entry.sets(key) && !ways.iter().any(|way| entry.sets(way)) {
+            let fault =
+                Fault::new(format!("this belongs to {}: it has no effect here", ways.join(" and ")), "remove it");
+            findings.push(fault.at(Weight::Note, entry.place_of(key)));
+        }
     }
 }
 
 /// An inbox must not lie among the daemon's own files: the business software deletes there.
 fn apart(target: &Target, entry: &Entry, settings: &Settings, findings: &mut Vec<Finding>) {
+    let Handover::Inbox(Inbox { inbox, .. }) = &target.handover else { return };
     let own = &settings.state.directory;
-    if target.inbox == *own || target.inbox.starts_with(own.join("archive")) {
-        let what = format!("{} holds the daemon's own files", quoted(&target.inbox.to_string_lossy()));
+    if inbox == own || inbox.starts_with(own.join("archive")) {
+        let what = format!("{} holds the daemon's own files", quoted(&inbox.to_string_lossy()));
         let fault = Fault::new(what, "choose a folder for the business software alone");
         findings.push(fault.at(Weight::Error, entry.place_of("inbox")));
     }

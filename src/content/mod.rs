@@ -21,6 +21,7 @@ pub use json::json;
 pub use platform_error::{PlatformError, platform_error};
 pub use references::{referenced, references_resolved};
 
+use crate::words::presentable;
 use sniff::{Guess, Head};
 
 /// What a body is, as far as its bytes tell.
@@ -236,15 +237,6 @@ pub fn judge<R: Read + Seek>(mut reader: R, size: u64) -> io::Result<Result<Medi
 
 fn quoted(title: Option<&str>) -> String {
     title.map(|title| format!(" (\"{title}\")")).unwrap_or_default()
-}
-
-/// `text` on one line, fit for a log or a terminal: blanks run together, nothing invisible, at most `limit` characters.
-fn presentable(text: &str, limit: usize) -> String {
-    let line = crate::words::plain(text);
-    if line.chars().count() <= limit {
-        return line;
-    }
-    line.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
 }
 
 #[cfg(test)]

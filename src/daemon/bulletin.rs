@@ -14,7 +14,7 @@ use super::{House, apis};
 use crate::feed::FeedName;
 use crate::ledger::LedgerError;
 use crate::log::event;
-use crate::status::{self, Overview};
+use crate::status::{self, Overview, Recipients};
 
 /// Where systemd says that files of a run belong (`RuntimeDirectory=`).
 const FOLDER: &str = "RUNTIME_DIRECTORY";
@@ -74,7 +74,9 @@ async fn overview(house: &House) -> Result<Overview, LedgerError> {
     let plan = house.plan();
     let settings = &plan.settings;
     let interval = |feed: &FeedName| apis::every(settings, feed).unwrap_or(settings.schedule.interval);
-    status::overview(&house.ledger, house.state.path(), interval, house.clock.now(), |_| true).await
+    // Inboxes are not looked into: one may hang, and this is written in between ticks.
+    let targets = Recipients { targets: &settings.delivery.targets, look: false };
+    status::overview(&house.ledger, house.state.path(), interval, targets, house.clock.now(), |_| true).await
 }
 
 /// Whole or not at all, for others read it at any moment. Not synced: it is of this run only.

@@ -76,6 +76,8 @@ pub struct House {
     plan: RwLock<Arc<Plan>>,
     couriers: tokio::sync::Mutex<Couriers>,
     counter: tokio::sync::Mutex<Counter>,
+    /// Calls the couriers.
+    waiting: watch::Sender<()>,
     stopping: watch::Sender<bool>,
 }
 
@@ -120,7 +122,7 @@ impl House {
         ledger.retire_targets(targets.iter().map(|target| target.name.clone()).collect()).await?;
         let (stored, waiting) = watch::channel(());
         let intake =
-            Intake::start(&root, ledger.clone(), Arc::clone(&clock), targets.clone(), stored, stopped.clone())?;
+            Intake::start(&root, ledger.clone(), Arc::clone(&clock), targets.clone(), stored.clone(), stopped.clone())?;
         let adopted = intake::adopt(&intake, &ledger).await?;
         if adopted != intake::Adopted::default() {
             let intake::Adopted { documents, remains } = adopted;
@@ -155,6 +157,7 @@ impl House {
             tokens,
             plan: RwLock::new(Arc::new(Plan { settings, catalog, desk })),
             couriers: tokio::sync::Mutex::new(couriers),
+            waiting: stored,
             stopping,
         };
         apis::enrol(&house, &house.plan().catalog, true).await?;
@@ -194,7 +197,7 @@ impl House {
         } else {
             self.poller.connections.forget_permits(old - new);
         }
-        self.couriers.lock().await.serve(targets);
+        self.couriers.lock().await.serve(&plan.settings.delivery, &plan.settings.http);
         self.tokens.serve(token::accounts(&plan.settings), assemble::way(&plan.settings));
         self.counter.lock().await.serve(plan.settings.token.socket.as_deref()).await;
         if let (Some(desk), Some(entreprise)) = (&plan.desk, &plan.settings.entreprise) {
@@ -208,7 +211,13 @@ impl House {
 
     /// Puts the couriers to work in the background.
     pub async fn start_deliveries(&self) {
-        self.couriers.lock().await.serve(&self.plan().settings.delivery.targets);
+        let plan = self.plan();
+        self.couriers.lock().await.serve(&plan.settings.delivery, &plan.settings.http);
+    }
+
+    /// Has the couriers look at what waits, now.
+    pub(super) fn call_couriers(&self) {
+        self.waiting.send_replace(());
     }
 
     /// Gives tokens to other programs, where that is wanted.
@@ -221,7 +230,8 @@ impl House {
     /// # Errors
     /// When the ledger fails.
     pub async fn deliver_once(&self) -> Result<(), LedgerError> {
-        self.couriers.lock().await.deliver_once(&self.plan().settings.delivery.targets).await
+        let Settings { delivery, http, .. } = &self.plan().settings;
+        self.couriers.lock().await.deliver_once(delivery, http, &self.stopping.subscribe()).await
     }
 
     /// Nothing new begins from now on.

@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{House, apis};
+use crate::config::Handover;
+use crate::delivery::stale;
 use crate::ledger::LedgerError;
 use crate::log::event;
 use crate::status::{certificate_end, days_left, purge};
 
 /// From so many days on, an operator is told.
 const EXPIRING_DAYS: i64 = 60;
+
+/// What goes on is said again after this: a little less than a day, for it is looked at once an hour.
+const TOLD_AGAIN: SignedDuration = SignedDuration::from_mins(23 * 60 + 30);
 
 /// Tidies the ledger, and tells of certificates that end soon.
 pub(super) async fn tidy(house: &House) {
@@ -31,6 +36,41 @@ pub(super) async fn tidy(house: &House) {
     if let Err(error) = tell_of_ends(house, now).await {
         tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "what ends soon is told tomorrow: {error}");
     }
+}
+
+/// Says of each inbox that nobody empties, once a day, how old its oldest file is.
+pub(super) async fn look_into_inboxes(house: Arc<House>) {
+    let (now, plan) = (house.clock.now(), house.plan());
+    let known = match house.ledger.targets().await {
+        Ok(known) => known,
+        Err(error) => return inboxes_wait(&error),
+    };
+    for target in &plan.settings.delivery.targets {
+        let Handover::Inbox(inbox) = &target.handover else { continue };
+        let (name, told) = (&target.name, known.get(&target.name).and_then(|row| row.stale_told_at));
+        let outcome = match stale::oldest(inbox, now).await {
+            Some(stale) => {
+                // A time that is to come was written by a clock that has been set back since.
+                let recently = told.filter(|told| *told <= now && now.duration_since(*told) < TOLD_AGAIN);
+                if recently.is_none() {
+                    let (file, age) = (stale.file.display().to_string(), stale::age(stale.since, now));
+                    tracing::warn!(event = event::INBOX_STALE, target_name = name, file, since = %stale.since,
+                        "nobody empties the inbox {} of {name}: {file} lies there for {age}; see whether the business \
+                         software runs", inbox.inbox.display());
+                }
+                house.ledger.record_stale(name, Some((stale, recently.unwrap_or(now)))).await
+            }
+            None if told.is_some() => house.ledger.record_stale(name, None).await,
+            None => continue,
+        };
+        if let Err(error) = outcome {
+            return inboxes_wait(&error);
+        }
+    }
+}
+
+fn inboxes_wait(error: &LedgerError) {
+    tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "inboxes are looked into in an hour: {error}");
 }
 
 /// A copy of the ledger, where the last one is a day old.

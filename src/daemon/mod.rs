@@ -14,6 +14,7 @@ mod house;
 mod housekeeping;
 pub mod operate;
 mod reload;
+mod replay;
 pub mod restore;
 mod sentence;
 pub(crate) mod signals;
@@ -59,15 +60,14 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyh
     supervisor::ready();
     // What is due already does not wait for the first bell.
     dispatcher.tick().await;
-    tokio::spawn(housekeeping::back_up(Arc::clone(&house)));
+    in_the_background(&house);
     loop {
         tokio::select! {
             tick = ticker.next() => match tick {
                 Tick::Dispatch => dispatcher.tick().await,
                 Tick::Housekeeping => {
                     housekeeping::tidy(&house).await;
-                    // A large ledger takes a while: polls go on meanwhile.
-                    tokio::spawn(housekeeping::back_up(Arc::clone(&house)));
+                    in_the_background(&house);
                 }
             },
             () = dispatcher.reap() => {}
@@ -80,6 +80,12 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyh
     ticker.stop().await;
     stop(house, dispatcher, signals).await;
     Ok(())
+}
+
+/// Housekeeping that takes a while: polls go on meanwhile.
+fn in_the_background(house: &Arc<House>) {
+    tokio::spawn(housekeeping::back_up(Arc::clone(house)));
+    tokio::spawn(housekeeping::look_into_inboxes(Arc::clone(house)));
 }
 
 /// Opens the house; `None` where a signal to stop comes first (what an earlier run left may take long to be recorded).

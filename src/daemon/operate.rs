@@ -1,4 +1,4 @@
-//! What operators do by hand: `poll`, `retry`, `dismiss`, `token`. Done by whoever holds the state directory: the daemon on a
+//! What operators do by hand: `poll`, `retry`, `replay`, `dismiss`, `token`. Done by whoever holds the state directory: the daemon on a
 //! command's request, or the command itself.
 
 use std::fmt::Write as _;
@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::dispatcher::{self, Late};
-use super::{House, by_hand};
+use super::replay::Wanted;
+use super::{House, by_hand, replay};
 use crate::config::Patterns;
 use crate::feed::FeedName;
 use crate::ledger::{Action, LedgerError, Outcome, Request};
@@ -47,6 +49,19 @@ pub enum Order {
         /// The documents' remote ids.
         ids: Vec<String>,
     },
+    /// Delivers archived documents again.
+    Replay {
+        /// The feed.
+        feed: String,
+        /// The documents' remote ids; none: all that were stored at `since` or later.
+        ids: Vec<String>,
+        /// None: all there are.
+        since: Option<Timestamp>,
+        /// Only to this target.
+        target: Option<String>,
+        /// Only says how many.
+        dry_run: bool,
+    },
     /// Closes abandoned or lost documents.
     Dismiss {
         /// The feed.
@@ -76,6 +91,7 @@ impl Order {
             Self::Poll { .. } => "poll",
             Self::Retry { .. } => "retry",
             Self::Recover { .. } => "recover",
+            Self::Replay { .. } => "replay",
             Self::Dismiss { .. } => "dismiss",
             Self::Lift { .. } => "lift",
             Self::Token { .. } => "token",
@@ -128,8 +144,8 @@ pub(super) async fn carry_out(house: &House, request: Request) {
 /// # Errors
 /// When the ledger fails.
 pub async fn obey(house: &House, order: &Order, actor: &str) -> Result<Answer, LedgerError> {
-    // Programs ask for tokens, again and again: no act of an operator.
-    if !matches!(order, Order::Token { .. }) {
+    // Programs ask for tokens, again and again: no act of an operator. Nor is a question.
+    if !matches!(order, Order::Token { .. } | Order::Replay { dry_run: true, .. }) {
         record(house, order, actor).await?;
     }
     match order {
@@ -138,6 +154,10 @@ pub async fn obey(house: &House, order: &Order, actor: &str) -> Result<Answer, L
             by_hand::each(house, feed, ids, &by_hand::Act::Retry { accept: *accept, again: *again }).await
         }
         Order::Recover { feed, ids } => by_hand::each(house, feed, ids, &by_hand::Act::Recover).await,
+        Order::Replay { feed, ids, since, target, dry_run } => {
+            let wanted = Wanted { ids, since: *since, target: target.as_deref(), dry_run: *dry_run };
+            replay::replay(house, feed, &wanted).await
+        }
         Order::Dismiss { feed, ids, reason } => by_hand::each(house, feed, ids, &by_hand::Act::Dismiss(reason)).await,
         Order::Lift { account } => lift(house, account).await,
         Order::Token { account } => Ok(token(&house.tokens, account).await),

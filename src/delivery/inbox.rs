@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::archive::layout::{self, hex};
 use crate::archive::write::{self, Folders};
-use crate::config::Target;
+use crate::config::Inbox;
 use crate::ledger::Pending;
 use crate::step::step;
 
@@ -27,7 +27,7 @@ pub(super) fn hand_over(
     root: &Path,
     known: &Folders,
     mark: &str,
-    target: &Target,
+    target: &Inbox,
     batch: Vec<Pending>,
 ) -> Vec<(Pending, Result<PathBuf, String>)> {
     if let Err(error) = prepare(known, &target.inbox) {
@@ -75,7 +75,7 @@ fn prepare(known: &Folders, inbox: &Path) -> io::Result<()> {
     known.make(inbox, Path::new(HIDDEN), FOLDER_MODE)
 }
 
-fn copy(root: &Path, known: &Folders, mark: &str, target: &Target, pending: &Pending) -> io::Result<PathBuf> {
+fn copy(root: &Path, known: &Folders, mark: &str, target: &Inbox, pending: &Pending) -> io::Result<PathBuf> {
     let archived = root.join(&pending.archive_path);
     let extension = archived.extension().map_or_else(|| "bin".into(), |extension| extension.to_string_lossy());
     let relative = layout::inbox_path(&pending.feed, &pending.remote_id, pending.name.as_deref(), &extension);
@@ -126,7 +126,7 @@ fn copy_bytes(from: &Path, to: &Path, sha256: &str) -> io::Result<File> {
     Ok(copy)
 }
 
-fn explain(error: &io::Error, pending: &Pending, target: &Target) -> String {
+fn explain(error: &io::Error, pending: &Pending, target: &Inbox) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
             format!("{error}; give the daemon's user write access to {}", target.inbox.display())

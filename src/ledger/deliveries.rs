@@ -6,37 +6,40 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, time};
 use crate::clock::stamp;
 use crate::feed::FeedName;
 
 /// The longest pause a courier makes between two tries of a delivery.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
-/// What [`Ledger::deliveries_due`] asks. Each part follows an index and ends at the limit, so that a batch costs the
-/// same however many wait; one never tried is due whatever the clock says.
+/// What [`Ledger::deliveries_due`] asks. Each part follows an index and ends at its limit, so that a batch costs the
+/// same however many wait; one never tried is due whatever the clock says. Those that failed before have a limit of their own:
+/// were they many, and slow to fail, none would ever be begun beside them.
 pub(super) const DUE: &str = "WITH due (id) AS (
          SELECT * FROM (SELECT id FROM deliveries WHERE target = $1 AND state = 'pending' ORDER BY id LIMIT $4)
          UNION ALL SELECT * FROM (SELECT id FROM deliveries WHERE target = $1 AND state = 'failed'
-             AND next_try_at <= $2 ORDER BY next_try_at LIMIT $4)
+             AND next_try_at <= $2 ORDER BY next_try_at LIMIT $5)
          UNION ALL SELECT * FROM (SELECT id FROM deliveries WHERE target = $1 AND state = 'failed'
-             AND next_try_at > $3 ORDER BY next_try_at LIMIT $4))
+             AND next_try_at > $3 ORDER BY next_try_at LIMIT $5))
      SELECT deliveries.id, created_at, deliveries.feed, deliveries.remote_id, archive_path, sha256, name,
-            deliveries.attempts, circuit, label
+            deliveries.attempts, circuit, label, failing_since, size, media_type, stored_at, summary
      FROM due CROSS JOIN deliveries ON deliveries.id = due.id CROSS JOIN documents
          ON documents.feed = deliveries.feed AND documents.remote_id = deliveries.remote_id
      WHERE archive_path IS NOT NULL ORDER BY deliveries.id LIMIT $4";
 
-/// Deliveries not made: two parts, each with an index that leaves out all that was ever delivered.
-const WAITING: [&str; 2] = [
+/// Deliveries not made: three parts, each with an index that leaves out all that was ever delivered.
+const WAITING: [&str; 3] = [
     "deliveries INDEXED BY deliveries_pending WHERE state = 'pending'",
     "deliveries INDEXED BY deliveries_failed WHERE state = 'failed'",
+    "deliveries INDEXED BY deliveries_abandoned WHERE state = 'abandoned'",
 ];
 
 /// What [`Ledger::delivery_backlog`] asks.
 pub(super) const BACKLOG: &str =
-    "SELECT feed, 'pending', count(*) FROM deliveries INDEXED BY deliveries_pending WHERE state = 'pending' GROUP BY feed
-     UNION ALL SELECT feed, 'failed', count(*) FROM deliveries INDEXED BY deliveries_failed WHERE state = 'failed' GROUP BY feed";
+    "SELECT feed, target, 'pending', count(*) FROM deliveries INDEXED BY deliveries_pending WHERE state = 'pending' GROUP BY feed, target
+     UNION ALL SELECT feed, target, 'failed', count(*) FROM deliveries INDEXED BY deliveries_failed WHERE state = 'failed' GROUP BY feed, target
+     UNION ALL SELECT feed, target, 'abandoned', count(*) FROM deliveries INDEXED BY deliveries_abandoned WHERE state = 'abandoned' GROUP BY feed, target";
 
 /// A delivery that is due.
 #[derive(Clone, Debug)]
@@ -61,6 +64,16 @@ pub struct Pending {
     pub circuit: Option<String>,
     /// The label it lay under, where there was one.
     pub label: Option<String>,
+    /// Its first failure since it was ordered, where there was one.
+    pub failing_since: Option<Timestamp>,
+    /// Bytes.
+    pub size: i64,
+    /// Media type.
+    pub media_type: String,
+    /// When the document was stored.
+    pub stored_at: String,
+    /// What it says, as JSON.
+    pub summary: Option<String>,
 }
 
 /// How a delivery went.
@@ -74,21 +87,51 @@ pub struct Settled {
     pub feed: FeedName,
     /// The document's remote id.
     pub remote_id: String,
-    /// `Err`: what went wrong, and when to try again.
-    pub outcome: Result<(), (String, Timestamp)>,
+    /// `Err`: why it was not made.
+    pub outcome: Result<(), Setback>,
 }
 
-/// Deliveries of a feed that wait.
+/// Why a delivery was not made.
+#[derive(Clone, Debug)]
+pub struct Setback {
+    /// What went wrong.
+    pub error: String,
+    /// When to try again; `None`: it has failed for so long that only an operator revives it.
+    pub next: Option<Timestamp>,
+}
+
+/// Deliveries that wait, of a feed or to a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Not tried yet.
     pub pending: i64,
     /// Tried without success.
     pub failed: i64,
+    /// Given up.
+    pub abandoned: i64,
+}
+
+impl Backlog {
+    fn add(&mut self, state: &str, count: i64) {
+        match state {
+            "pending" => self.pending += count,
+            "failed" => self.failed += count,
+            _ => self.abandoned += count,
+        }
+    }
+}
+
+/// Deliveries that wait, by feed and by target.
+#[derive(Clone, Debug, Default)]
+pub struct Backlogs {
+    /// By feed.
+    pub feeds: BTreeMap<String, Backlog>,
+    /// By target.
+    pub targets: BTreeMap<String, Backlog>,
 }
 
 impl Ledger {
-    /// Deliveries to `target` due at `now`, in the order of storing, at most `limit`. A next try more than the longest
+    /// Deliveries to `target` due at `now`, in the order of storing, at most `limit`, about half of them tried before. A next try more than the longest
     /// pause away was set by a clock that has been set back since: it is due.
     ///
     /// # Errors
@@ -100,6 +143,7 @@ impl Ledger {
             .bind(stamp(now))
             .bind(stamp(latest))
             .bind(limit)
+            .bind(limit.div_ceil(2))
             .fetch_all(&self.readers)
             .await
             .map_err(|error| self.error(error))?;
@@ -145,30 +189,36 @@ impl Ledger {
                              SELECT 1 FROM deliveries WHERE deliveries.feed = documents.feed
                                  AND deliveries.remote_id = documents.remote_id AND deliveries.state <> 'delivered')",
                     )
-                    .execute(c)
+                    .execute(&mut *c)
                     .await?;
                 }
+                let mut delete = QueryBuilder::new("DELETE FROM targets WHERE target NOT IN (");
+                let mut list = delete.separated(", ");
+                for target in &configured {
+                    list.push_bind(target.as_str());
+                }
+                list.push_unseparated(")");
+                delete.build().execute(c).await?;
                 Ok(gone)
             })
         })
         .await
     }
 
-    /// Deliveries that wait, by feed.
+    /// Deliveries that wait or were given up.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn delivery_backlog(&self) -> Result<BTreeMap<String, Backlog>, LedgerError> {
+    pub async fn delivery_backlog(&self) -> Result<Backlogs, LedgerError> {
         let rows = sqlx::query(BACKLOG).fetch_all(&self.readers).await.map_err(|error| self.error(error))?;
-        let mut backlog = BTreeMap::<String, Backlog>::new();
+        let mut backlogs = Backlogs::default();
         for row in rows {
-            let entry = backlog.entry(row.get(0)).or_default();
-            match row.get::<&str, _>(1) {
-                "pending" => entry.pending = row.get(2),
-                _ => entry.failed = row.get(2),
-            }
+            let (feed, target, state, count): (String, String, &str, i64) =
+                (row.get(0), row.get(1), row.get(2), row.get(3));
+            backlogs.feeds.entry(feed).or_default().add(state, count);
+            backlogs.targets.entry(target).or_default().add(state, count);
         }
-        Ok(backlog)
+        Ok(backlogs)
     }
 }
 
@@ -184,17 +234,25 @@ fn pending(row: &SqliteRow) -> Option<Pending> {
         attempts: row.get(7),
         circuit: row.get(8),
         label: row.get(9),
+        failing_since: time(row.get(10)),
+        size: row.get::<Option<i64>, _>(11).unwrap_or_default(),
+        media_type: row.get::<Option<String>, _>(12).unwrap_or_default(),
+        stored_at: row.get::<Option<String>, _>(13).unwrap_or_default(),
+        summary: row.get(14),
     })
 }
 
 async fn settle(c: &mut SqliteConnection, one: &Settled, now: &str) -> Result<(), sqlx::Error> {
     let (state, delivered, error, next) = match &one.outcome {
         Ok(()) => ("delivered", Some(now), None, None),
-        Err((error, next)) => ("failed", None, Some(error.as_str()), Some(stamp(*next))),
+        Err(Setback { error, next: Some(next) }) => ("failed", None, Some(error.as_str()), Some(stamp(*next))),
+        Err(Setback { error, next: None }) => ("abandoned", None, Some(error.as_str()), None),
     };
     sqlx::query(
         "UPDATE deliveries SET state = $1, attempts = attempts + 1, delivered_at = $2, error = $3,
-             next_try_at = coalesce($4, next_try_at) WHERE id = $5 AND created_at = $6",
+             next_try_at = coalesce($4, next_try_at),
+             failing_since = CASE $1 WHEN 'delivered' THEN NULL ELSE coalesce(failing_since, $7) END
+         WHERE id = $5 AND created_at = $6",
     )
     .bind(state)
     .bind(delivered)
@@ -202,6 +260,7 @@ async fn settle(c: &mut SqliteConnection, one: &Settled, now: &str) -> Result<()
     .bind(next)
     .bind(one.id)
     .bind(&one.created_at)
+    .bind(now)
     .execute(&mut *c)
     .await?;
     if one.outcome.is_ok() {

@@ -110,7 +110,7 @@ pub(super) async fn deliver(
             "INSERT INTO deliveries (feed, remote_id, target, state, created_at, next_try_at)
              SELECT feed, remote_id, $1, 'pending', $2, $2 FROM documents WHERE id = $3
              ON CONFLICT (feed, remote_id, target) DO UPDATE SET state = 'pending', attempts = 0, error = NULL,
-                 created_at = excluded.created_at, next_try_at = excluded.next_try_at",
+                 failing_since = NULL, created_at = excluded.created_at, next_try_at = excluded.next_try_at",
         )
         .bind(target)
         .bind(now)

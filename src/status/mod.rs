@@ -2,6 +2,7 @@
 
 mod entreprise;
 pub mod purge;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,6 +11,7 @@ use std::time::Duration;
 pub use entreprise::{BanStatus, QuotaStatus};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
+pub use targets::{Recipients, TargetStatus};
 
 use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
@@ -29,7 +31,7 @@ const EXPIRING_DAYS: i64 = 60;
 pub enum Health {
     /// Two polls without success, or overdue by more than an interval.
     Failing,
-    /// A document is abandoned or lost.
+    /// A document is abandoned or lost, or its delivery was given up.
     Attention,
     /// Its last poll failed, or some document did; tried again by itself.
     Troubled,
@@ -106,6 +108,8 @@ pub struct FeedStatus {
     pub waiting_deliveries: i64,
     /// Of these, those that failed at least once.
     pub failed_deliveries: i64,
+    /// Deliveries given up.
+    pub abandoned_deliveries: i64,
     /// Documents held that the last listing showed again.
     pub still_listed: i64,
     /// Entries of the last listing that were no ids.
@@ -176,11 +180,13 @@ pub struct Overview {
     pub ban: Option<BanStatus>,
     /// The accounts, those with problems first.
     pub accounts: Vec<AccountStatus>,
+    /// To whom documents of these feeds are handed, in the order of the configuration.
+    pub targets: Vec<TargetStatus>,
     /// The feeds, worst first.
     pub feeds: Vec<FeedStatus>,
 }
 
-/// Gathers the facts on the feeds that `wanted` accepts.
+/// Gathers the facts on the feeds that `wanted` accepts, and on those of `targets` that want one of them.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -188,6 +194,7 @@ pub async fn overview(
     ledger: &Ledger,
     directory: &Path,
     interval: impl Fn(&FeedName) -> Duration,
+    targets: Recipients<'_>,
     now: Timestamp,
     wanted: impl Fn(&FeedName) -> bool,
 ) -> Result<Overview, LedgerError> {
@@ -199,14 +206,14 @@ pub async fn overview(
     let (unreleased, recognised) = (ledger.unreleased().await?, ledger.recognised().await?);
     let (passed_over, elsewhere) = (ledger.passed_over().await?, ledger.other_interface().await?);
     let oldest = ledger.oldest_files().await?;
-    let mut feeds: Vec<FeedStatus> = Vec::new();
+    let (mut feeds, mut names) = (Vec::<FeedStatus>::new(), Vec::new());
     let mut shown = std::collections::BTreeSet::new();
     for row in ledger.feeds().await?.into_iter().filter(|row| wanted(&row.feed)) {
         let none = BTreeMap::new();
         let counts = counts.get(row.feed.as_str()).unwrap_or(&none);
         let facts = Facts {
             counts,
-            waiting: backlog.get(row.feed.as_str()).copied().unwrap_or_default(),
+            waiting: backlog.feeds.get(row.feed.as_str()).copied().unwrap_or_default(),
             // What lies in folders that the account no longer uses is removed by nobody but the platform.
             remaining: unreleased.get(row.feed.as_str()).filter(|_| row.keeps_files).cloned().unwrap_or_default(),
             recognised: recognised.get(row.feed.as_str()).copied().unwrap_or_default(),
@@ -215,6 +222,7 @@ pub async fn overview(
             oldest_file: oldest.get(row.feed.as_str()).copied(),
         };
         shown.insert(row.feed.account_name().to_owned());
+        names.push(row.feed.clone());
         feeds.push(feed(&row, facts, interval(&row.feed), now));
     }
     feeds.sort_by(|a, b| a.health.cmp(&b.health).then_with(|| a.feed.cmp(&b.feed)));
@@ -228,6 +236,7 @@ pub async fn overview(
         })
         .collect();
     accounts.sort_by(|a, b| b.problem.is_some().cmp(&a.problem.is_some()).then_with(|| a.account.cmp(&b.account)));
+    let targets = targets::facts(ledger, targets, &names, &backlog.targets, now).await?;
     let daemon = crate::state::daemon(directory).map(|holder| holder.name);
     let shows = |feed: &FeedStatus| feed.feed.starts_with("entreprise/") && feed.health != Health::Retired;
     let (quotas, ban) =
@@ -235,9 +244,14 @@ pub async fn overview(
     let healthy = daemon.is_some()
         && ban.is_none()
         && accounts.iter().all(|account| account.problem.is_none())
+        && targets.iter().all(|target| target.problem.is_none())
         && !feeds.iter().any(|feed| matches!(feed.health, Health::Failing | Health::Attention));
-    let summary = summary(daemon.as_deref(), ban.is_some(), &accounts, &feeds);
-    Ok(Overview { at: now, healthy, summary, daemon, quotas, ban, accounts, feeds })
+    let mut summary = summary(daemon.as_deref(), ban.is_some(), &accounts, &feeds);
+    let unusable = targets.iter().filter(|target| target.problem.is_some()).count();
+    if unusable > 0 {
+        summary += &format!(", {} cannot be delivered to", counted(unusable, "target"));
+    }
+    Ok(Overview { at: now, healthy, summary, daemon, quotas, ban, accounts, targets, feeds })
 }
 
 /// An account without a feed in the ledger is shown where any of its feeds would be; a feed that was never registered, for a
@@ -270,7 +284,7 @@ fn feed(row: &FeedRow, facts: Facts<'_>, interval: Duration, now: Timestamp) -> 
         Health::Retired
     } else if row.consecutive_failures >= FAILING || overdue {
         Health::Failing
-    } else if abandoned + lost > 0 {
+    } else if abandoned + lost + waiting.abandoned > 0 {
         Health::Attention
     } else if row.consecutive_failures > 0 || failed > 0 || waiting.failed > 0 || remaining.failed > 0 {
         Health::Troubled
@@ -301,6 +315,7 @@ fn feed(row: &FeedRow, facts: Facts<'_>, interval: Duration, now: Timestamp) -> 
         other_interface,
         waiting_deliveries: waiting.pending + waiting.failed,
         failed_deliveries: waiting.failed,
+        abandoned_deliveries: waiting.abandoned,
         still_listed: row.still_listed,
         refused_entries: row.refused_entries,
         note: row.note.clone(),

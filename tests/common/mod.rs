@@ -5,6 +5,7 @@
 
 pub mod by_hand;
 pub mod gateway;
+pub mod hook;
 pub mod mounts;
 pub mod order;
 pub mod shares;

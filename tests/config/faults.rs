@@ -186,8 +186,7 @@ fn a_fault_in_a_target_is_an_error() {
     for (line, words) in [
         ("file_mode = 640", ["file_mode", "in quotes"]),
         ("file_mode = \"0666\"", ["file_mode", "every user of the machine"]),
-        ("command = [\"/bin/true\"]", ["command", "not yet supported by this version"]),
-        ("webhook = \"https://a.fr\"", ["webhook", "not yet supported by this version"]),
+        ("inbox_stale = \"1\"", ["inbox_stale", "without its unit"]),
         ("filemode = \"0640\"", ["filemode: unknown key", "`file_mode`"]),
         ("feeds = [\"fast/[\"]", ["feeds", "not a pattern"]),
         ("inbox = \"/var/lib/vaguemestre/archive/x\"", ["inbox", "the daemon's own files"]),
@@ -200,6 +199,28 @@ fn a_fault_in_a_target_is_an_error() {
             .collect();
         Setup::beside_account(&format!("[[delivery.targets]]\n{rest}{line}"))
             .tells(Weight::Error, &["delivery.targets[1] \"a\".", words[0], words[1]]);
+    }
+}
+
+#[test]
+fn a_command_or_webhook_that_cannot_be_called_is_an_error() {
+    for (line, words) in [
+        ("command = []", ["command", "the list is empty"]),
+        ("command = \"/bin/true {path}\"", ["command", "not a list"]),
+        ("command = [\"integrer\"]", ["command", "\"integrer\" is not a whole path"]),
+        ("command = [\"/opt/{feed}\"]", ["command", "does not say which program"]),
+        ("command = [\"/bin/true\", \"--x={fichier}\"]", ["command", "holds {fichier}, which stands for nothing"]),
+        ("command = [\"/bin/true\", \"{fichier}\"]", ["command", "{path}, {feed}, {remote_id}"]),
+        ("webhook = \"http://a.fr\"", ["webhook", "plain http to another machine"]),
+        ("webhook = \"https://jean:s3same@a.fr\"", ["webhook", "user or password"]),
+        ("webhook = \"https://a.fr/#x\"", ["webhook", "fragment"]),
+        ("webhook = \"https://a.fr\"\nsecret = \"s3same\"", ["secret", "never inline"]),
+        ("webhook = \"https://a.fr\"\ntimeout = \"2h\"", ["timeout", "too long"]),
+    ] {
+        let setup = Setup::beside_account(&format!("[[delivery.targets]]\nname = \"a\"\nfeeds = [\"*\"]\n{line}"));
+        setup.tells(Weight::Error, &["delivery.targets[1] \"a\".", words[0], words[1]]);
+        assert_eq!(setup.load().findings.len(), 1, "{}", told(&setup.load()));
+        assert!(!told(&setup.load()).contains("s3same"));
     }
 }
 

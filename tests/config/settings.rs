@@ -1,11 +1,19 @@
 //! What right configurations come to.
 
 use std::path::Path;
+use std::time::Duration;
 
-use vaguemestre::config::{self, FirstPoll, Patterns, SecretRef, Weight};
+use vaguemestre::config::{self, FirstPoll, Handover, Inbox, Patterns, Program, SecretRef, Target, Webhook, Weight};
 use vaguemestre::feed::{FeedName, Kind};
 
 use super::{ACCOUNT, Setup, told};
+
+fn inbox(target: &Target) -> &Inbox {
+    match &target.handover {
+        Handover::Inbox(inbox) => inbox,
+        other => panic!("{other:?}"),
+    }
+}
 
 #[test]
 fn one_account_is_all_a_configuration_needs() {
@@ -24,8 +32,10 @@ fn one_account_is_all_a_configuration_needs() {
     assert_eq!(account.feeds, Kind::USUAL);
     assert!(account.enabled && account.first_poll == FirstPoll::Collect);
     let target = &settings.delivery.targets[0];
-    assert_eq!((target.name.as_str(), target.file_mode), ("inbox", 0o640));
-    assert_eq!(target.inbox, Path::new("/var/lib/vaguemestre/inbox"));
+    assert_eq!(target.name, "inbox");
+    let inbox = inbox(target);
+    assert_eq!((inbox.inbox.as_path(), inbox.file_mode), (Path::new("/var/lib/vaguemestre/inbox"), 0o640));
+    assert_eq!(inbox.inbox_stale.as_secs(), 86_400);
     assert!(target.wants(&"fast/mairie/chorus".parse().unwrap()));
 }
 
@@ -108,7 +118,7 @@ fn targets_add_up_and_want_the_feeds_their_patterns_mean() {
     };
     assert_eq!(wanted("fast/mairie/chorus"), ["all", "invoices"]);
     assert_eq!(wanted("fast/mairie/acquittements"), ["all"]);
-    assert_eq!(targets[1].inbox, setup.path("conf.d/invoices"));
+    assert_eq!(inbox(&targets[1]).inbox, setup.path("conf.d/invoices"));
     let account = Patterns::parse(vec!["fast/mairie".to_owned()]).unwrap();
     assert!(account.matches(&"fast/mairie/chorus".parse().unwrap()));
     assert!(!account.matches(&"fast/mairie-2/chorus".parse().unwrap()));
@@ -120,13 +130,44 @@ fn targets_add_up_and_want_the_feeds_their_patterns_mean() {
 }
 
 #[test]
+fn a_target_is_handed_documents_in_exactly_one_way() {
+    let table = |name: &str, way: &str| format!("[[delivery.targets]]\nname = \"{name}\"\nfeeds = [\"*\"]\n{way}\n");
+    let command =
+        "command = [\"/usr/bin/integrer\", \"--de={feed}\", \"{path}\", \"{ \\\"id\\\": 1 }\"]\ntimeout = \"5m\"";
+    let webhook = "webhook = \"https://a.fr/documents?client=7\"\nsecret = { file = \"s\" }";
+    let setup =
+        Setup::beside_account(&[table("a", command), table("b", webhook), table("c", "inbox = \"in\"")].concat());
+    let targets = setup.settings().delivery.targets;
+    let arguments = ["/usr/bin/integrer", "--de={feed}", "{path}", "{ \"id\": 1 }"].map(str::to_owned).to_vec();
+    let program = Program { command: arguments, timeout: Duration::from_secs(300) };
+    assert_eq!(targets[0].handover, Handover::Command(program));
+    let hook = Webhook {
+        webhook: "https://a.fr/documents?client=7".to_owned(),
+        timeout: Duration::from_secs(60),
+        secret: Some(SecretRef::File(setup.path("s"))),
+    };
+    assert_eq!(targets[1].handover, Handover::Webhook(hook));
+    assert_eq!(inbox(&targets[2]).inbox, setup.path("in"));
+
+    let none = Setup::beside_account(&table("a", ""));
+    none.tells(Weight::Error, &["delivery.targets[1] \"a\"", "exactly one of inbox, command and webhook"]);
+    let two = Setup::beside_account(&table("a", "inbox = \"in\"\nwebhook = \"https://a.fr\""));
+    two.tells(Weight::Error, &["delivery.targets[1] \"a\".webhook", "inbox and webhook exclude", "exactly one"]);
+    assert_eq!(two.load().findings.len(), 1, "{}", told(&two.load()));
+    let idle = Setup::beside_account(&table("a", "webhook = \"http://127.0.0.1:1\"\nfile_mode = \"0640\""));
+    idle.tells(Weight::Note, &["delivery.targets[1] \"a\".file_mode", "belongs to inbox", "remove it"]);
+}
+
+#[test]
 fn what_is_rendered_reads_back_to_the_same_settings() {
     let full = format!(
         "[state]\ndirectory = \"s\"\nreserve = \"5MB\"\n[http]\nproxy = \"http://a:1\"\nno_proxy = [\"b.fr\"]\nca_certificate = \"ca.pem\"\n\
          [schedule]\ninterval = \"1h30m\"\n[fast]\nenvironment = \"demo\"\nmaintenance = [\"04:00-04:30\", \"23:30-00:30\"]\n\
          {ACCOUNT}label = \"Ville « d'Exemple »\"\nenabled = false\nkey = \"k.pem\"\ncertificate_password = {{ file = \"pw\" }}\nfirst_poll = \"skip\"\nfeeds = [\"chorus\"]\n\
          [[fast.accounts]]\nname = \"b\"\nsiren = \"732829320\"\ncertificate = \"b.p12\"\ncertificate_password = {{ env = \"B\" }}\n\
-         [[delivery.targets]]\nname = \"t\"\nfeeds = [\"fast/b\", \"*/chorus\"]\ninbox = \"in\"\nfile_mode = \"0660\"\n"
+         [[delivery.targets]]\nname = \"t\"\nfeeds = [\"fast/b\", \"*/chorus\"]\ninbox = \"in\"\nfile_mode = \"0660\"\n\
+         [[delivery.targets]]\nname = \"u\"\nfeeds = [\"*\"]\ncommand = [\"/bin/true\", \"{{path}}\"]\n\
+         [[delivery.targets]]\nname = \"v\"\nfeeds = [\"*\"]\nwebhook = \"https://a.fr/x\"\nsecret = {{ env = \"V\" }}\n"
     );
     for text in [ACCOUNT, &full] {
         let settings = Setup::new(text).settings();

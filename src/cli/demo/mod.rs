@@ -98,7 +98,15 @@ impl Demo<'_> {
         let ledger = Ledger::open_reading(&self.stage.state()).await?;
         let overview = loop {
             let now = self.clock.now();
-            let overview = status::overview(&ledger, &self.stage.state(), |_| stage::INTERVAL, now, |_| true).await?;
+            let overview = status::overview(
+                &ledger,
+                &self.stage.state(),
+                |_| stage::INTERVAL,
+                status::Recipients::default(),
+                now,
+                |_| true,
+            )
+            .await?;
             if overview.feeds.iter().all(|feed| feed.waiting_deliveries == 0) {
                 break overview;
             }

@@ -36,7 +36,8 @@ async fn deliveries_go_out_in_the_order_of_storing_and_those_that_failed_hold_no
     assert_eq!(desk.due(at("10:00")).await, ["3", "1"]);
     assert_eq!(desk.due(at("10:01")).await, ["2", "3", "1"]);
     let backlog = desk.ledger.delivery_backlog().await.unwrap();
-    assert_eq!(backlog["fast/mairie/chorus"], Backlog { pending: 2, failed: 1 });
+    let waiting = Backlog { pending: 2, failed: 1, abandoned: 0 };
+    assert_eq!((backlog.feeds["fast/mairie/chorus"], backlog.targets["inbox"]), (waiting, waiting));
 }
 
 #[tokio::test]

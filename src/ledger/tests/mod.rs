@@ -91,6 +91,7 @@ impl Desk {
 
     async fn settle(&self, made: Pending, outcome: Result<(), (String, Timestamp)>, now: Timestamp) {
         let Pending { id, created_at, feed, remote_id, .. } = made;
+        let outcome = outcome.map_err(|(error, next)| Setback { error, next: Some(next) });
         self.ledger.settle_deliveries(vec![Settled { id, created_at, feed, remote_id, outcome }], now).await.unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! What runs often, or over much, follows an index: it costs what it answers, not what the ledger holds.
 
 use super::super::{
-    accounts, catalogue, deliveries, documents, dossier, feeds, files, keeping, listing, subjects, versions,
+    accounts, catalogue, deliveries, documents, dossier, feeds, files, keeping, listing, replaying, subjects, versions,
 };
 use super::*;
 
@@ -47,7 +47,15 @@ async fn a_batch_of_deliveries_is_taken_from_the_front() {
 #[tokio::test]
 async fn the_backlog_is_counted_among_what_waits() {
     let plan = Desk::new().await.plan(deliveries::BACKLOG).await;
-    assert!(plan.contains("deliveries_pending") && plan.contains("deliveries_failed"), "{plan}");
+    for index in ["deliveries_pending", "deliveries_failed", "deliveries_abandoned"] {
+        assert!(plan.contains(index), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_is_replayed_page_by_page_in_order() {
+    let plan = Desk::new().await.plan(replaying::HELD).await;
+    assert!(plan.contains("documents_listed (feed=? AND id>?)") && !plan.contains("TEMP B-TREE"), "{plan}");
 }
 
 #[tokio::test]
