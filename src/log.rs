@@ -30,6 +30,8 @@ pub mod event {
     pub const DOCUMENT_REJECTED: &str = "document.rejected";
     /// A file is still being written, or another has taken its place: left for the next poll.
     pub const DOCUMENT_WAITING: &str = "document.waiting";
+    /// Copies and remains older than `[archive] keep` were removed.
+    pub const ARCHIVE_PURGED: &str = "archive.purged";
     /// The ledger was copied.
     pub const BACKUP_DONE: &str = "backup.done";
     /// The ledger could not be copied; tried again an hour later.

@@ -5,5 +5,6 @@
 //! files 0600. A file appears under its final name whole and synced, or not at all, and says of itself what it is a copy of.
 
 pub mod layout;
+pub mod remove;
 pub mod tag;
 pub mod write;

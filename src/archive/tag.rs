@@ -109,6 +109,17 @@ pub fn read(place: &Path) -> io::Result<Option<Tag>> {
     Ok(serde_json::from_slice(&text).ok())
 }
 
+/// Removes the tag beside the copy at `place`, where there is one.
+///
+/// # Errors
+/// What the system says.
+pub fn remove_beside(place: &Path) -> io::Result<()> {
+    match std::fs::remove_file(beside(place)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
 /// Whether a file's name is that of a tag beside a copy.
 #[must_use]
 pub fn is_beside(name: &str) -> bool {

@@ -121,7 +121,7 @@ impl Lines {
                 if self.count == 1 {
                     record(out, &HEADER)?;
                 }
-                csv(out, row)
+                csv(out, &Row { document: row, file: None })
             }
             Form::Text => {
                 if self.count == 1 {
@@ -172,6 +172,13 @@ fn line(out: &mut impl Write, cells: &[&str; 8]) -> std::io::Result<()> {
     writeln!(out, "{}", text.trim_end())
 }
 
+/// A row of a table for spreadsheets.
+pub(super) struct Row<'a> {
+    pub(super) document: &'a DocumentRow,
+    /// Where it was copied to, in a table of copies.
+    pub(super) file: Option<&'a str>,
+}
+
 /// The columns of a table for spreadsheets; `outcome` says of an acknowledgement whether Hélios took the deposit.
 const HEADER: [&str; 11] = [
     "feed",
@@ -187,30 +194,27 @@ const HEADER: [&str; 11] = [
     "outcome",
 ];
 
-fn csv(out: &mut impl Write, row: &DocumentRow) -> std::io::Result<()> {
+/// The header of a table of copies.
+pub(super) fn header(out: &mut impl Write) -> std::io::Result<()> {
+    record(out, &[&HEADER[..], &["file"]].concat())
+}
+
+pub(super) fn csv(out: &mut impl Write, row: &Row<'_>) -> std::io::Result<()> {
+    let Row { document: row, file } = row;
     let size = row.size.map_or_else(String::new, |size| size.to_string());
-    let plain = |text: &Option<String>| text.clone().unwrap_or_default();
-    record(
-        out,
-        &[
-            &row.feed,
-            &row.remote_id,
-            &plain(&row.name),
-            &size,
-            &plain(&row.sha256),
-            &row.listed_at,
-            &plain(&row.requested_at),
-            &plain(&row.stored_at),
-            &plain(&row.released_at),
-            &row.state,
-            row.outcome().unwrap_or_default(),
-        ],
-    )
+    let plain = |text: &'_ Option<String>| text.clone().unwrap_or_default();
+    let [name, sha256, requested, stored, released] =
+        [&row.name, &row.sha256, &row.requested_at, &row.stored_at, &row.released_at].map(plain);
+    let outcome = row.outcome().unwrap_or_default();
+    let mut fields = vec![row.feed.as_str(), &row.remote_id, &name, &size, &sha256, &row.listed_at];
+    fields.extend([requested.as_str(), &stored, &released, &row.state, outcome]);
+    fields.extend(file);
+    record(out, &fields)
 }
 
 /// One record (RFC 4180): fields that hold a separator stand in quotes. What a spreadsheet would take for a formula is kept
 /// from it by an apostrophe: names come from outside.
-fn record(out: &mut impl Write, fields: &[&str; 11]) -> std::io::Result<()> {
+fn record(out: &mut impl Write, fields: &[&str]) -> std::io::Result<()> {
     let field = |text: &&str| {
         let guarded =
             if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { (*text).to_owned() };

@@ -8,6 +8,8 @@ mod demo;
 mod dismiss;
 mod documents;
 mod entreprise;
+mod export;
+mod forget;
 mod lift;
 mod man;
 mod nagios;
@@ -95,6 +97,10 @@ enum Command {
     Dismiss(dismiss::Arguments),
     /// Delivers archived documents again, with no remote call
     Replay(replay::Arguments),
+    /// Copies all documents of an account that the archive holds to a folder, with a table of them
+    Export(export::Arguments),
+    /// Forgets an account that is no longer configured: rows, copies, tokens
+    Forget(forget::Arguments),
     /// Fetches acknowledgements once more where the archive has lost them, deliberately
     Recover(recover::Arguments),
     /// Reads the archive again, against the checksums of the ledger
@@ -178,6 +184,8 @@ impl Invocation {
             Command::Dismiss(arguments) => dismiss::execute(&context, arguments),
             Command::Lift(arguments) => lift::execute(&context, arguments),
             Command::Replay(arguments) => replay::execute(&context, arguments),
+            Command::Export(arguments) => export::execute(&context, &arguments),
+            Command::Forget(arguments) => forget::execute(&context, arguments),
             Command::Recover(arguments) => recover::execute(&context, arguments),
             Command::Verify(arguments) => verify::execute(&context, &arguments),
             Command::Restore(arguments) => restore::execute(&context, &arguments),

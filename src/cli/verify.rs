@@ -33,6 +33,8 @@ struct Count {
     sound: u64,
     missing: u64,
     damaged: u64,
+    /// Those whose copies were not there: one may have been purged while the row was on its way.
+    suspects: Vec<DocumentRow>,
 }
 
 pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
@@ -48,7 +50,10 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
     let mut count = Count::default();
     let verified = runtime()?.block_on(async {
         let ledger = Ledger::open_reading(root).await?;
-        let verified = verify(&ledger, &selection, arguments, |row| judge(root, row, &mut count, &mut out)).await;
+        let mut verified = verify(&ledger, &selection, arguments, |row| judge(root, row, &mut count, &mut out)).await;
+        if verified.is_ok() {
+            verified = look_again(&ledger, &mut count, &mut out).await;
+        }
         ledger.close().await;
         verified
     });
@@ -58,7 +63,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
         Err(Failure::Output(error)) => return Err(error.into()),
         Err(Failure::Selection(error)) => return Err(error.into()),
     }
-    let Count { sound, missing, damaged } = count;
+    let Count { sound, missing, damaged, suspects: _ } = count;
     writeln!(out, "{} copies read: {sound} sound, {missing} missing, {damaged} damaged", sound + missing + damaged)?;
     out.flush()?;
     Ok(if missing + damaged == 0 { exit::DONE } else { exit::FAILURE })
@@ -82,7 +87,8 @@ async fn verify(
 
 /// Reads one copy again.
 fn judge(root: &std::path::Path, row: &DocumentRow, count: &mut Count, out: &mut impl Write) -> std::io::Result<()> {
-    let (Some(path), Some(sha256)) = (&row.archive_path, &row.sha256) else { return Ok(()) };
+    // What was purged is held all the same, and has no copy to be read.
+    let (Some(path), Some(sha256), None) = (&row.archive_path, &row.sha256, &row.purged_at) else { return Ok(()) };
     let what = match intake::measure(&root.join(path)) {
         Ok((size, found)) if found == *sha256 && i64::try_from(size).ok() == row.size => {
             count.sound += 1;
@@ -93,14 +99,32 @@ fn judge(root: &std::path::Path, row: &DocumentRow, count: &mut Count, out: &mut
             format!("DAMAGED: {size} bytes with SHA-256 {found}")
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            count.missing += 1;
-            "MISSING".to_owned()
+            count.suspects.push(row.clone());
+            return Ok(());
         }
         Err(error) => {
             count.damaged += 1;
             format!("UNREADABLE: {error}")
         }
     };
+    say(out, row, &what)
+}
+
+/// What was not there is missing, unless it was purged or replaced meanwhile.
+async fn look_again(ledger: &Ledger, count: &mut Count, out: &mut impl Write) -> Result<(), Failure> {
+    for row in std::mem::take(&mut count.suspects) {
+        let Ok(feed) = row.feed.parse() else { continue };
+        let now = ledger.document(&feed, &row.remote_id).await?.map(|(_, now, _)| now);
+        if now.is_some_and(|now| now.purged_at.is_none() && now.archive_path == row.archive_path) {
+            count.missing += 1;
+            say(out, &row, "MISSING")?;
+        }
+    }
+    Ok(())
+}
+
+fn say(out: &mut impl Write, row: &DocumentRow, what: &str) -> std::io::Result<()> {
+    let path = row.archive_path.as_deref().unwrap_or_default();
     writeln!(out, "{} {}: {path}: {what}; {}", row.feed, row.remote_id, remedy(row))
 }
 

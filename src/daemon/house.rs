@@ -76,6 +76,8 @@ pub struct House {
     plan: RwLock<Arc<Plan>>,
     couriers: tokio::sync::Mutex<Couriers>,
     counter: tokio::sync::Mutex<Counter>,
+    /// How far the archive has been looked through for what is kept no longer.
+    pub(super) purge: super::retention::Purge,
     /// Calls the couriers.
     waiting: watch::Sender<()>,
     stopping: watch::Sender<bool>,
@@ -157,6 +159,7 @@ impl House {
             tokens,
             plan: RwLock::new(Arc::new(Plan { settings, catalog, desk })),
             couriers: tokio::sync::Mutex::new(couriers),
+            purge: super::retention::Purge::default(),
             waiting: stored,
             stopping,
         };

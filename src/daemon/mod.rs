@@ -10,12 +10,14 @@ mod bulletin;
 mod by_hand;
 mod couriers;
 mod dispatcher;
+mod forget;
 mod house;
 mod housekeeping;
 pub mod operate;
 mod reload;
 mod replay;
 pub mod restore;
+mod retention;
 mod sentence;
 pub(crate) mod signals;
 mod supervisor;
@@ -86,6 +88,7 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyh
 fn in_the_background(house: &Arc<House>) {
     tokio::spawn(housekeeping::back_up(Arc::clone(house)));
     tokio::spawn(housekeeping::look_into_inboxes(Arc::clone(house)));
+    tokio::spawn(retention::purge(Arc::clone(house)));
 }
 
 /// Opens the house; `None` where a signal to stop comes first (what an earlier run left may take long to be recorded).

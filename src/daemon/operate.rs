@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dispatcher::{self, Late};
 use super::replay::Wanted;
-use super::{House, by_hand, replay};
+use super::{House, by_hand, forget, replay};
 use crate::config::Patterns;
 use crate::feed::FeedName;
 use crate::ledger::{Action, LedgerError, Outcome, Request};
@@ -71,6 +71,13 @@ pub enum Order {
         /// Why.
         reason: String,
     },
+    /// Forgets an account that is no longer configured.
+    Forget {
+        /// The account.
+        account: String,
+        /// Does it; else only says what that would mean.
+        yes: bool,
+    },
     /// Asks API Entreprise again, though it seems to have banned this machine or has refused the account.
     Lift {
         /// The account.
@@ -93,6 +100,7 @@ impl Order {
             Self::Recover { .. } => "recover",
             Self::Replay { .. } => "replay",
             Self::Dismiss { .. } => "dismiss",
+            Self::Forget { .. } => "forget",
             Self::Lift { .. } => "lift",
             Self::Token { .. } => "token",
         }
@@ -145,7 +153,7 @@ pub(super) async fn carry_out(house: &House, request: Request) {
 /// When the ledger fails.
 pub async fn obey(house: &House, order: &Order, actor: &str) -> Result<Answer, LedgerError> {
     // Programs ask for tokens, again and again: no act of an operator. Nor is a question.
-    if !matches!(order, Order::Token { .. } | Order::Replay { dry_run: true, .. }) {
+    if !matches!(order, Order::Token { .. } | Order::Replay { dry_run: true, .. } | Order::Forget { yes: false, .. }) {
         record(house, order, actor).await?;
     }
     match order {
@@ -159,6 +167,7 @@ pub async fn obey(house: &House, order: &Order, actor: &str) -> Result<Answer, L
             replay::replay(house, feed, &wanted).await
         }
         Order::Dismiss { feed, ids, reason } => by_hand::each(house, feed, ids, &by_hand::Act::Dismiss(reason)).await,
+        Order::Forget { account, yes } => forget::forget(house, account, *yes).await,
         Order::Lift { account } => lift(house, account).await,
         Order::Token { account } => Ok(token(&house.tokens, account).await),
     }

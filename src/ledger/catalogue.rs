@@ -67,6 +67,7 @@ pub struct DocumentRow {
     pub error: Option<String>,
     pub circuit: Option<String>,
     pub label: Option<String>,
+    pub purged_at: Option<String>,
 }
 
 /// What an acknowledgement says of its deposit, as the summary has it: looked for as text, so that any database finds it.
@@ -150,7 +151,7 @@ impl Ledger {
         loop {
             let rows = self.page(feed, filter, after).await?;
             let Some(last) = rows.last() else { return Ok(()) };
-            after = last.get(19);
+            after = last.get(20);
             for row in &rows {
                 each(document(row))?;
             }
@@ -191,7 +192,7 @@ impl Ledger {
     ) -> Result<Option<(i64, DocumentRow, Option<String>)>, LedgerError> {
         let row = sqlx::query(
             "SELECT feed, remote_id, state, attempts, interruptions, listed_at, requested_at, stored_at, released_at,
-                    poll_id, size, sha256, media_type, archive_path, name, summary, error, circuit, label, id, quarantine_path
+                    poll_id, size, sha256, media_type, archive_path, name, summary, error, circuit, label, purged_at, id, quarantine_path
              FROM documents WHERE feed = $1 AND remote_id = $2",
         )
         .bind(feed.as_str())
@@ -199,7 +200,7 @@ impl Ledger {
         .fetch_optional(&self.readers)
         .await
         .map_err(|error| self.error(error))?;
-        Ok(row.map(|row| (row.get(19), document(&row), row.get(20))))
+        Ok(row.map(|row| (row.get(20), document(&row), row.get(21))))
     }
 }
 
@@ -207,7 +208,7 @@ impl Ledger {
 pub(super) fn page(feed: &str, filter: &Filter, after: i64) -> QueryBuilder<Sqlite> {
     let mut page = QueryBuilder::new(
         "SELECT feed, remote_id, state, attempts, interruptions, listed_at, requested_at, stored_at, released_at,
-                poll_id, size, sha256, media_type, archive_path, name, summary, error, circuit, label, id
+                poll_id, size, sha256, media_type, archive_path, name, summary, error, circuit, label, purged_at, id
          FROM documents WHERE feed = ",
     );
     page.push_bind(feed.to_owned()).push(" AND id > ").push_bind(after);
@@ -269,5 +270,6 @@ pub(super) fn document(row: &SqliteRow) -> DocumentRow {
         error: row.get(16),
         circuit: row.get(17),
         label: row.get(18),
+        purged_at: row.get(19),
     }
 }

@@ -62,7 +62,7 @@ pub(super) const WANTED: &str = "WITH wanted (row) AS (
              ON documents.feed = feeds.feed AND documents.remote_id = $1
          UNION SELECT id FROM documents WHERE name = $1)
      SELECT feed, remote_id, state, attempts, interruptions, listed_at, requested_at, stored_at, released_at, poll_id,
-         size, sha256, media_type, archive_path, name, summary, error, circuit, label, next_try_at, quarantine_path,
+         size, sha256, media_type, archive_path, name, summary, error, circuit, label, purged_at, next_try_at, quarantine_path,
          remote_path, remote_etag, remote_modified, release_error, same_as
      FROM wanted CROSS JOIN documents ON documents.id = wanted.row ORDER BY id";
 
@@ -105,13 +105,13 @@ impl Ledger {
 fn dossier(row: &SqliteRow) -> Dossier {
     Dossier {
         row: document(row),
-        next_try_at: row.get(19),
-        quarantine_path: row.get(20),
-        remote_path: row.get(21),
-        remote_etag: row.get(22),
-        remote_modified: row.get(23),
-        release_error: row.get(24),
-        same_as: row.get(25),
+        next_try_at: row.get(20),
+        quarantine_path: row.get(21),
+        remote_path: row.get(22),
+        remote_etag: row.get(23),
+        remote_modified: row.get(24),
+        release_error: row.get(25),
+        same_as: row.get(26),
         tries: Vec::new(),
         deliveries: Vec::new(),
     }

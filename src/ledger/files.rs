@@ -294,7 +294,8 @@ async fn replace_open(
     shown: &HashMap<&str, (&RemoteDocument, &RemoteFile)>,
 ) -> Result<(), sqlx::Error> {
     let mut lookup = QueryBuilder::new(
-        "SELECT id, remote_id, remote_path, archive_path IS NOT NULL, interruptions > 0, quarantine_sha256 IS NOT NULL
+        "SELECT id, remote_id, remote_path, archive_path IS NOT NULL OR purged_at IS NOT NULL, interruptions > 0,
+             quarantine_sha256 IS NOT NULL
          FROM documents WHERE state IN ('listed', 'failed') AND feed = ",
     );
     lookup.push_bind(feed.as_str().to_owned());

@@ -12,8 +12,8 @@ use crate::feed::{DocumentState, FeedName};
 /// document. Along `documents_bytes` and `documents_same`.
 pub(super) const TWIN: &str = "SELECT held.remote_id FROM documents AS it CROSS JOIN documents AS held
          ON held.feed = it.feed AND held.sha256 = $2
-     WHERE it.id = $1 AND held.id <> it.id AND held.archive_path IS NOT NULL AND it.subject IS NULL
-         AND it.archive_path IS NULL AND (held.remote_path IS NULL) <> (it.remote_path IS NULL)
+     WHERE it.id = $1 AND held.id <> it.id AND (held.archive_path IS NOT NULL OR held.purged_at IS NOT NULL) AND it.subject IS NULL
+         AND it.archive_path IS NULL AND it.purged_at IS NULL AND (held.remote_path IS NULL) <> (it.remote_path IS NULL)
          AND NOT EXISTS (SELECT 1 FROM documents AS other WHERE other.feed = held.feed AND other.same_as = held.remote_id)
      LIMIT 1";
 
@@ -73,7 +73,7 @@ async fn store(c: &mut SqliteConnection, kept: &Kept, now: &str) -> Result<Optio
         "UPDATE documents SET state = $1, stored_at = $2, poll_id = coalesce($3, poll_id), size = $4, sha256 = $5,
              media_type = $6, archive_path = $7, name = coalesce($9, name), summary = coalesce($10, summary), same_as = $11, error = NULL,
              claimed_by = NULL, claimed_until = NULL, next_try_at = NULL, quarantine_path = NULL,
-             quarantine_sha256 = NULL
+             quarantine_sha256 = NULL, purged_at = NULL
          WHERE id = $8",
     )
     .bind(state.as_str())

@@ -69,7 +69,7 @@ async fn refuse(c: &mut SqliteConnection, refusal: &Refusal) -> Result<(), sqlx:
     // A held document that was asked for again, and is not given, stays held.
     sqlx::query(
         "UPDATE documents SET state = CASE
-                 WHEN $1 IN ('abandoned', 'gone', 'lost') AND archive_path IS NOT NULL THEN
+                 WHEN $1 IN ('abandoned', 'gone', 'lost') AND (archive_path IS NOT NULL OR purged_at IS NOT NULL) THEN
                      CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE deliveries.feed = documents.feed
                          AND deliveries.remote_id = documents.remote_id AND deliveries.state <> 'delivered')
                      THEN 'stored' ELSE 'delivered' END

@@ -9,7 +9,7 @@ use crate::clock::stamp;
 use crate::feed::FeedName;
 
 /// What [`Ledger::held`] asks: along `documents_listed` (`+state`: not along all states, which would have to be sorted).
-pub(super) const HELD: &str = "SELECT id, remote_id, archive_path FROM documents
+pub(super) const HELD: &str = "SELECT id, remote_id, CASE WHEN purged_at IS NULL THEN archive_path END FROM documents
      WHERE feed = $1 AND id > $2 AND +state IN ('stored', 'delivered') AND same_as IS NULL AND stored_at >= $3
      ORDER BY id LIMIT $4";
 
@@ -60,7 +60,7 @@ impl Ledger {
                 for id in ids {
                     let held = sqlx::query(
                         "UPDATE documents SET state = 'stored'
-                         WHERE id = $1 AND state IN ('stored', 'delivered') AND archive_path IS NOT NULL",
+                         WHERE id = $1 AND state IN ('stored', 'delivered') AND archive_path IS NOT NULL AND purged_at IS NULL",
                     )
                     .bind(id)
                     .execute(&mut *c)

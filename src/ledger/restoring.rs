@@ -117,7 +117,7 @@ impl Ledger {
     /// When the ledger fails.
     pub async fn acquaintance(&self, feed: &FeedName, remote_id: &str) -> Result<Acquaintance, LedgerError> {
         let row = sqlx::query(
-            "SELECT documents.archive_path IS NOT NULL FROM feeds LEFT JOIN documents
+            "SELECT documents.archive_path IS NOT NULL OR documents.purged_at IS NOT NULL FROM feeds LEFT JOIN documents
                  ON documents.feed = feeds.feed AND documents.remote_id = $2 WHERE feeds.feed = $1",
         )
         .bind(feed.as_str())

@@ -1,7 +1,8 @@
 //! What runs often, or over much, follows an index: it costs what it answers, not what the ledger holds.
 
 use super::super::{
-    accounts, catalogue, deliveries, documents, dossier, feeds, files, keeping, listing, replaying, subjects, versions,
+    accounts, catalogue, deliveries, documents, dossier, feeds, files, keeping, listing, replaying, retention,
+    subjects, versions,
 };
 use super::*;
 
@@ -101,4 +102,23 @@ async fn files_to_be_removed_and_the_same_bytes_are_found_without_walking_all_th
         let walks = plan.contains("SCAN documents") && !plan.contains("SCAN documents USING INDEX documents_release");
         assert!(plan.contains(index) && !walks, "{query}: {plan}");
     }
+}
+
+#[tokio::test]
+async fn what_is_kept_no_longer_is_found_by_its_age_and_page_by_page() {
+    let desk = Desk::new().await;
+    let plan = desk.plan(retention::OLD).await;
+    let parts = [
+        "SEARCH documents USING INDEX documents_kept (stored_at",
+        "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (feed=? AND remote_id=?)",
+        "SEARCH newer USING INDEX documents_versions (feed=? AND subject=? AND id>?)",
+    ];
+    for part in parts {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN documents"), "{plan}");
+    let plan = desk.plan(retention::PURGING).await;
+    assert!(plan.contains("documents_purging (id>?)") && !plan.contains("TEMP B-TREE"), "{plan}");
+    let plan = desk.plan(retention::WANTED).await;
+    assert!(plan.contains("documents_quarantine (quarantine_path=?)"), "{plan}");
 }
