@@ -104,6 +104,18 @@ async fn a_purged_document_can_be_downloaded_again_deliberately() {
 }
 
 #[tokio::test]
+async fn a_purged_document_that_its_platform_no_longer_has_stays_held() {
+    let town = collected(1).await;
+    town.query(&format!("UPDATE documents SET stored_at = {LONG_AGO}")).await;
+    purge(&town).await;
+    town.platform.remove(Kind::Acquittements, 1);
+    assert_eq!(town.say(&["retry", FEED, "1", "--again"]).await.code, 0);
+    town.say(&["poll"]).await;
+    assert_eq!(town.downloads(), 2);
+    assert_eq!(town.about(1, "state, purged_at IS NOT NULL").await, "delivered 1");
+}
+
+#[tokio::test]
 async fn the_latest_version_of_each_subject_stays_however_old_it_is() {
     let town = collected(3).await;
     town.query(&format!("UPDATE documents SET stored_at = {LONG_AGO}, subject = 'suivi'")).await;
@@ -128,12 +140,21 @@ async fn a_removal_that_a_crash_cut_short_is_finished_and_cries_no_wolf() {
         said.out.contains("0 documents of the archive that it did not know"),
         "given up is not forgotten: {said:?}"
     );
+    // With what it says of itself, as a backup of the archive has it.
+    let saved = town.shared("saved.xml");
+    let cp = |from: &Path, to: &Path| std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(cp(&first, &saved).success());
     assert_eq!(purge(&town).await["copies"], 2);
     assert!(!first.exists() && copy_of(&town, 3).await.exists());
     assert_eq!(
         town.value("SELECT count(*) FROM documents WHERE archive_path IS NULL AND purged_at IS NOT NULL").await,
         "2"
     );
+    assert!(cp(&saved, &first).success());
+    std::fs::remove_file(&ledger).unwrap();
+    town.query(&format!("VACUUM INTO '{}'", ledger.display())).await;
+    let said = town.say(&["restore", ledger.to_str().unwrap()]).await;
+    assert!(said.out.contains("0 documents of the archive that it did not know"), "what was purged is held: {said:?}");
 }
 
 #[tokio::test]
