@@ -11,11 +11,12 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use vaguemestre::archive::layout::{self, stem};
 use vaguemestre::clock::{Clock as _, SetClock, stamp};
-use vaguemestre::config::{Patterns, Release, Target};
+use vaguemestre::config::{Handover, Inbox, Patterns, Release, Target};
 use vaguemestre::feed::{DocumentState, FeedName, RemoteDocument, RemoteFile};
 use vaguemestre::intake::{Intake, Sealed, Verdict, adopt};
 use vaguemestre::ledger::{
-    Claimed, Condition, FeedIdentity, Filter, Ledger, LedgerError, ListingTerms, OpenTerms, Pending, Refusal, Settled,
+    Claimed, Condition, FeedIdentity, Filter, Ledger, LedgerError, ListingTerms, OpenTerms, Pending, Refusal, Setback,
+    Settled,
 };
 use vaguemestre_fuzz::Choices;
 
@@ -64,8 +65,11 @@ fn target(number: usize) -> Target {
     Target {
         name: format!("target-{number}"),
         feeds: Patterns::parse(vec![feeds.to_owned()]).expect("a pattern"),
-        inbox: PathBuf::from("/nowhere"),
-        file_mode: 0o640,
+        handover: Handover::Inbox(Inbox {
+            inbox: PathBuf::from("/nowhere"),
+            file_mode: 0o640,
+            inbox_stale: Duration::ZERO,
+        }),
     }
 }
 
@@ -431,7 +435,8 @@ impl World {
         let (target, taken) = std::mem::take(&mut self.taken);
         for (at, pending) in taken.into_iter().enumerate() {
             let Pending { id, created_at, feed: name, remote_id, archive_path, .. } = pending;
-            let outcome = if made >> (at % 8) & 1 == 0 { Ok(()) } else { Err(("full".to_owned(), later)) };
+            let setback = || Setback { error: "full".to_owned(), next: Some(later) };
+            let outcome = if made >> (at % 8) & 1 == 0 { Ok(()) } else { Err(setback()) };
             let of = |it: &&mut Document| FEEDS[it.feed] == name.as_str() && it.remote_id == remote_id;
             if let Some(document) = self.documents.values_mut().find(of) {
                 // One ordered again since is another delivery; one retired since is none.
@@ -439,7 +444,7 @@ impl World {
                 if let Some(delivery) = document.deliveries.get_mut(&target).filter(same) {
                     match &outcome {
                         Ok(()) => (delivery.made, delivery.next) = (true, None),
-                        Err((_, next)) => delivery.next = Some(*next),
+                        Err(Setback { next, .. }) => delivery.next = *next,
                     }
                 }
                 let whole = document.deliveries.values().all(|delivery| delivery.made);
