@@ -119,10 +119,14 @@ def kills(share_class, folder, authority):
                 kept = town.kept()
                 lost = [path for path in removed if kept.get(path) != expected[path]]
                 assert not lost, f"removed and not safe: {lost}"
+        births = town.births()
         daemon = town.start()
+        # Told to stop before it listens to signals, it would simply die.
+        wait_for("the daemon", lambda: town.births() > births)
         wait_for("all files", lambda: not share.files() and len(town.kept()) == 200)
         daemon.terminate()
-        assert daemon.wait(timeout=30) == 0
+        code = daemon.wait(timeout=30)
+        assert code == 0, f"the daemon ended with {code}"
         assert town.kept() == expected
     finally:
         share.stop()

@@ -114,6 +114,11 @@ certificate = "{certificate}"
         log = open(self.folder / "daemon.log", "a")
         return subprocess.Popen([BINARY, "--config", str(self.config), "run"], stdout=log, stderr=log)
 
+    def births(self):
+        """How often the daemon was ready."""
+        log = self.folder / "daemon.log"
+        return log.read_text().count('"daemon.ready"') if log.exists() else 0
+
     def rows(self, query):
         with sqlite3.connect(f"file:{self.folder}/state/ledger.sqlite?mode=ro", uri=True, timeout=30) as ledger:
             return ledger.execute(query).fetchall()

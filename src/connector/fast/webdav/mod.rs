@@ -292,7 +292,7 @@ impl Connector for Webdav {
                 }
             }
             strong = self::strong(answer.header("etag"));
-            date = answer.header("last-modified").map(str::to_owned);
+            date = answer.header("last-modified").filter(|_| is_firm(&answer)).map(str::to_owned);
         }
         let condition: Vec<(&'static str, &str)> = match (&strong, &date) {
             (Some(tag), _) => vec![("if-match", tag.as_str())],
@@ -327,6 +327,15 @@ fn is_still(listed: &RemoteFile, answer: &Answer) -> Option<bool> {
     }
     // Another length is another file, whatever else is told.
     if same { known.then_some(true) } else { Some(false) }
+}
+
+/// Whether the date of a file tells its versions apart: one of the last minute does not (RFC 9110, §8.8.2.2), and servers refuse
+/// to be held to it.
+fn is_firm(answer: &Answer) -> bool {
+    match (answer.date(), answer.last_modified()) {
+        (Some(now), Some(modified)) => now.duration_since(modified) >= jiff::SignedDuration::from_secs(60),
+        _ => false,
+    }
 }
 
 /// An entity tag that a server may be held to: a weak one never matches (RFC 9110, §13.1.1).
