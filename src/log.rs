@@ -72,7 +72,17 @@ pub mod event {
     pub const TOKEN_EXPIRING: &str = "token.expiring";
     /// A certificate has few days left.
     pub const CERTIFICATE_EXPIRING: &str = "certificate.expiring";
-    /// Free space is below the reserve, or what is safe already cannot be placed or recorded.
+    /// Something is amiss of which no other event tells.
+    pub const ALERT_RAISED: &str = "alert.raised";
+    /// It is over.
+    pub const ALERT_CLEARED: &str = "alert.cleared";
+    /// Those whom `[[alerts]]` names were told.
+    pub const ALERT_SENT: &str = "alert.sent";
+    /// They could not be told; tried again.
+    pub const ALERT_FAILED: &str = "alert.failed";
+    /// An account goes on with another certificate.
+    pub const CERTIFICATE_CHANGED: &str = "certificate.changed";
+    /// There is little room on the disk: free space is below twice the reserve, or what is safe already cannot be placed or recorded.
     pub const DISK_LOW: &str = "disk.low";
     /// The archive's disk failed: nothing is collected until it takes a probe file.
     pub const DISK_FAILED: &str = "disk.failed";

@@ -33,8 +33,8 @@ async fn is_told(town: &Town, daemon: &Daemon, status: &str, feed: &str, words: 
     let failing = about(&failing, feed);
     assert_eq!(failing.len(), 1, "{feed} is said to fail once: {failing:?}");
     // What is wrong with an account's certificate is said of the account, once.
-    let account = format!("account {}: ", feed.rsplit_once('/').unwrap().0);
-    let mut lines = status.lines().filter(|line| line.contains(feed) && line.contains("fails since"));
+    let account = format!("account {} cannot work: ", feed.rsplit_once('/').unwrap().0);
+    let mut lines = status.lines().filter(|line| line.contains(&format!("{feed} fails: ")));
     let line = status.lines().find(|line| line.contains(&account)).or_else(|| lines.next()).unwrap_or_default();
     for word in words {
         assert!(error.contains(word), "ledger of {feed} without «{word}»: {error}");

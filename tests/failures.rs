@@ -103,7 +103,7 @@ async fn twelve_tries_abandon_a_document() {
     town.poll().await;
     assert_eq!(town.platform.downloads_of(1), 12);
     let status = town.say(&["status"]).await;
-    assert!(status.code == 1 && status.out.contains("1 abandoned: see `vaguemestre documents"), "{status:?}");
+    assert!(status.code == 1 && status.out.contains("--state abandoned` says why"), "{status:?}");
 }
 
 #[tokio::test]

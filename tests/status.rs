@@ -98,8 +98,8 @@ async fn what_needs_someone_comes_first_and_makes_the_exit_code() {
         assert_eq!(output.status.code(), Some(code), "{selector}: {}", told(&output));
     }
     let text = told(&town.run(&["status"]).await);
-    assert!(text.contains("abandoned: see `vaguemestre documents --state abandoned`"), "{text}");
-    assert!(text.contains("account fast/d-shut: the certificate expired"), "{text}");
+    assert!(text.contains("`vaguemestre documents fast/c-left/chorus --state abandoned` says why"), "{text}");
+    assert!(text.contains("account fast/d-shut cannot work: the certificate expired"), "{text}");
 
     assert!(town.run(&["dismiss", "fast/c-left/chorus", "7", "--reason", "fetched by hand"]).await.status.success());
     assert_eq!(town.run(&["status", "fast/c-left"]).await.status.code(), Some(0));

@@ -144,7 +144,7 @@ async fn documents_wait_while_a_program_is_missing_and_status_and_check_say_so()
     );
     assert!(target["problem"].as_str().unwrap().contains("cannot be called"), "{target}");
     let shown = told(&town.run(&["status"]).await);
-    assert!(shown.contains("target integrer: nothing can be delivered since") && shown.contains("1 wait"), "{shown}");
+    assert!(shown.contains("nothing can be delivered to integrer, and 1 wait"), "{shown}");
     let check = town.say(&["check"]).await;
     assert!(check.code == 1 && check.out.contains("problem: delivery.targets \"integrer\".command: "), "{check:?}");
     assert!(daemon.stop().await.success());
@@ -179,7 +179,7 @@ async fn what_fails_for_a_week_is_abandoned_in_plain_sight_until_it_is_replayed(
     assert_eq!((code, &status["feeds"][0]["health"]), (Some(1), &"attention".into()));
     assert_eq!(status["feeds"][0]["abandoned_deliveries"], 1);
     let shown = told(&town.run(&["status"]).await);
-    assert!(shown.contains("1 could not be delivered for a week") && shown.contains("replay"), "{shown}");
+    assert!(shown.contains("1 delivery to integrer given up after a week") && shown.contains("replay"), "{shown}");
     assert!(daemon.stop().await.success());
 
     town.program("integrer", "exit 0");
@@ -343,7 +343,7 @@ async fn an_inbox_that_nobody_empties_is_told_of_once_a_day_and_shown_by_status(
     assert_eq!(status["targets"][0]["stale_file"], file);
     assert_eq!(status["targets"][1]["stale_file"], serde_json::Value::Null);
     let shown = told(&town.run(&["status"]).await);
-    assert!(shown.contains(&format!("target a: nobody empties it: {file} lies there for 2 days")), "{shown}");
+    assert!(shown.contains(&format!("nobody empties the inbox of a: {file} lies there for 2 days")), "{shown}");
     town.wait_value("SELECT count(*) FROM targets WHERE stale_told_at IS NOT NULL", "1").await;
     assert!(daemon.stop().await.success());
 

@@ -38,6 +38,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
         context.enter(settings)?;
         state_directory(settings, &mut findings);
         targets::check(settings, &mut findings);
+        targets::check_alerts(settings, &mut findings);
         let clients = token::accounts(settings);
         secrets(&clients, &mut findings);
         let mut working = 0;
@@ -195,8 +196,29 @@ fn certificates<'a>(fast: &'a Fast, now: Timestamp, findings: &mut Vec<Finding>)
             }
             Err(error) => findings.push(unreadable(account, &error)),
         }
+        next_certificate(account, now, findings);
     }
     readable
+}
+
+/// Judges the certificate that follows: whatever is wrong with it, the account works for now.
+fn next_certificate(account: &FastAccount, now: Timestamp, findings: &mut Vec<Finding>) {
+    let mut say = |what: String, remedy: String| {
+        findings.push(about(Weight::Note, account, "next_certificate", what, remedy));
+    };
+    match account::load_next(account) {
+        None => {}
+        Some(Ok(next)) => {
+            // That it is not valid yet is as it should be.
+            for judgement in next.findings(now.max(next.not_before)) {
+                say(judgement.message, judgement.remedy.to_owned());
+            }
+        }
+        Some(Err(error)) => {
+            let remedy = error.remedy().unwrap_or_else(|| "see next_certificate_password".to_owned());
+            say(error.to_string(), remedy);
+        }
+    }
 }
 
 fn unreadable(account: &FastAccount, error: &AccountError) -> Finding {

@@ -1,5 +1,6 @@
 //! The command line: one file per command. Errors go to standard error with their causes and a remedy.
 
+mod alert;
 mod check;
 mod completions;
 mod config;
@@ -109,6 +110,8 @@ enum Command {
     Restore(restore::Arguments),
     /// Prints a valid access token of an account, from the store that all programs share
     Token(token::Arguments),
+    /// Sends a test to those who are told alerts
+    Alert(alert::Arguments),
     /// Has API Entreprise asked again, though it seems to have banned this machine or has refused an account
     Lift(lift::Arguments),
     /// Simulated platforms and the real daemon against them, in a temporary directory; takes 20 s
@@ -182,6 +185,7 @@ impl Invocation {
             Command::Show(arguments) => show::execute(&context, &arguments),
             Command::Retry(arguments) => retry::execute(&context, arguments),
             Command::Dismiss(arguments) => dismiss::execute(&context, arguments),
+            Command::Alert(arguments) => alert::execute(&context, &arguments),
             Command::Lift(arguments) => lift::execute(&context, arguments),
             Command::Replay(arguments) => replay::execute(&context, arguments),
             Command::Export(arguments) => export::execute(&context, &arguments),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 
-use crate::status::{Health, Overview};
+use crate::status::{Health, Matter, Overview, Severity};
 use crate::words::counted;
 
 /// The ledger could not be read, or the configuration is invalid.
@@ -25,6 +25,23 @@ pub(super) struct Thresholds {
     #[arg(long, value_name = "COUNT", default_value_t = 1000, requires = "nagios")]
     warn_waiting: i64,
 }
+
+/// Troubles of which no number above tells.
+const FURTHER: [Matter; 11] = [
+    Matter::DiskLow,
+    Matter::ClockSkew,
+    Matter::FilesPurged,
+    Matter::FeedSilent,
+    Matter::DeliveryStuck,
+    Matter::DocumentGone,
+    Matter::DocumentRejected,
+    Matter::InboxStale,
+    Matter::NextCertificate,
+    Matter::AlertFailing,
+    Matter::ReleaseFailed,
+];
+/// Of these, so many are told at most.
+const SHOWN: usize = 3;
 
 /// The line and the exit code.
 pub(super) fn report(overview: &Overview, thresholds: Thresholds) -> (String, u8) {
@@ -53,7 +70,12 @@ pub(super) fn report(overview: &Overview, thresholds: Thresholds) -> (String, u8
     tell(barred, "target", "cannot be delivered to");
     tell(failing, "feed", "failing");
     tell(attention, "feed", "with documents that need a person");
-    let mut warnings = Vec::new();
+    let further = |severity: Severity, matters: &[Matter]| {
+        let found = overview.troubles.iter().filter(|it| it.severity == severity && matters.contains(&it.kind));
+        found.map(|it| it.message.clone()).take(SHOWN).collect::<Vec<_>>()
+    };
+    alarms.extend(further(Severity::Error, &FURTHER));
+    let mut warnings = further(Severity::Warning, &FURTHER);
     if troubled > 0 {
         warnings.push(format!("{} troubled", counted(troubled, "feed")));
     }

@@ -1,18 +1,14 @@
 //! `vaguemestre status`: how everything is going, worst first.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write};
 
 use clap::Args;
-use jiff::Timestamp;
 
 use super::selection::Selection;
 use super::{Context, Outcome, exit, nagios, print, runtime};
-use crate::daemon::apis;
-use crate::delivery;
-use crate::feed::FeedName;
 use crate::ledger::Ledger;
-use crate::status::{self, AccountStatus, FeedStatus, Health, Overview, QuotaStatus, Recipients, TargetStatus};
+use crate::status::{self, AccountStatus, FeedStatus, Health, Overview, QuotaStatus, Severity, Terms, Trouble};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -74,10 +70,8 @@ fn gather(context: &Context, arguments: &Arguments) -> anyhow::Result<Result<Ove
             .await
             .map_err(|error| print::with_remedy(error.remedy(), error))?;
         let now = context.clock.now();
-        let directory = &settings.state.directory;
-        let interval = |feed: &FeedName| apis::every(&settings, feed).unwrap_or(settings.schedule.interval);
-        let targets = Recipients { targets: &settings.delivery.targets, look: true };
-        let overview = status::overview(&ledger, directory, interval, targets, now, |feed| selection.holds(feed)).await;
+        let terms = Terms::new(&settings, true);
+        let overview = status::overview(&ledger, &terms, now, |feed| selection.holds(feed)).await;
         ledger.close().await;
         overview.map_err(|error| print::with_remedy(error.remedy(), error))
     })?;
@@ -88,26 +82,16 @@ fn gather(context: &Context, arguments: &Arguments) -> anyhow::Result<Result<Ove
 /// Writes it all for people; `coloured` on a terminal.
 pub(super) fn show(out: &mut impl Write, overview: &Overview, coloured: bool) -> std::io::Result<()> {
     writeln!(out, "vaguemestre: {}", overview.summary)?;
+    troubles(out, overview, coloured)?;
+    let mut first = true;
     for account in overview.accounts.iter().filter(|account| account.needs_words()) {
         for words in words(account) {
+            apart(out, &mut first)?;
             writeln!(out, "  account {}: {words}", account.account)?;
         }
     }
-    if let Some(ban) = &overview.ban {
-        let (since, until) = (print::paris_time(Some(ban.since)), print::paris_time(ban.until));
-        writeln!(
-            out,
-            "  {} seems to have banned this machine since {since}, until {until} at the latest ({}): nothing is \
-            asked but one /ping an hour; if you know better: `vaguemestre lift entreprise/ACCOUNT`",
-            ban.origin, ban.reason
-        )?;
-    }
-    for target in &overview.targets {
-        for words in target_words(target, overview.at) {
-            writeln!(out, "  target {}: {words}", target.target)?;
-        }
-    }
     for quota in &overview.quotas {
+        apart(out, &mut first)?;
         writeln!(out, "  quota {}", quota_words(quota))?;
     }
     writeln!(out)?;
@@ -120,15 +104,50 @@ pub(super) fn show(out: &mut impl Write, overview: &Overview, coloured: bool) ->
         (1, &colour),
     )?;
     let mut first = true;
-    let problems: HashSet<&str> = overview.accounts.iter().filter_map(|account| account.problem.as_deref()).collect();
-    let remarks = |feed| remarks(feed, &problems).into_iter().map(move |text| (feed, text));
+    let remarks = |feed| remarks(feed).into_iter().map(move |text| (feed, text));
     for (feed, remark) in overview.feeds.iter().flat_map(remarks) {
-        if std::mem::take(&mut first) {
-            writeln!(out)?;
-        }
+        apart(out, &mut first)?;
         writeln!(out, "  {}: {remark}", feed.feed)?;
     }
     Ok(())
+}
+
+/// An empty line before the first of several.
+fn apart(out: &mut impl Write, first: &mut bool) -> std::io::Result<()> {
+    if std::mem::take(first) { writeln!(out) } else { Ok(()) }
+}
+
+/// Troubles of one kind that are told one by one; the others are counted.
+const TOLD: usize = 20;
+
+/// What is amiss, worst first, each with what to do. What many feeds have in common is told of the first of them.
+fn troubles(out: &mut impl Write, overview: &Overview, coloured: bool) -> std::io::Result<()> {
+    let mut told = BTreeMap::new();
+    for trouble in &overview.troubles {
+        let count = told.entry((trouble.severity, trouble.kind)).or_insert(0_usize);
+        *count += 1;
+        if *count > TOLD {
+            continue;
+        }
+        let Trouble { severity, since, message, remedy, .. } = trouble;
+        let since = since.map(|since| format!(" (since {})", print::paris_time(Some(since)))).unwrap_or_default();
+        let word = severity.as_str().to_uppercase();
+        let word = if coloured { format!("\u{1b}[{}m{word}\u{1b}[0m", shade(*severity)) } else { word };
+        writeln!(out, "\n  {word}: {message}{since}\n    what to do: {remedy}")?;
+    }
+    for ((_, kind), count) in told.into_iter().filter(|(_, count)| *count > TOLD) {
+        writeln!(out, "\n  … and {} more of {kind}: `vaguemestre status --json` has them all", count - TOLD)?;
+    }
+    Ok(())
+}
+
+/// How a severity is shown on a terminal: red for what needs a person, yellow for what a person should know.
+fn shade(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "31;1",
+        Severity::Warning => "33;1",
+        Severity::Passing => "33",
+    }
 }
 
 /// How a health is shown on a terminal: red for what needs a person, yellow for what may pass, green for what is well.
@@ -141,23 +160,6 @@ fn colour(health: Health) -> Option<&'static str> {
     }
 }
 
-/// What is wrong with a target, with what to do.
-fn target_words(target: &TargetStatus, now: Timestamp) -> Vec<String> {
-    let mut words = Vec::new();
-    if let Some(problem) = &target.problem {
-        let since = print::paris_time(target.problem_since);
-        words.push(format!("nothing can be delivered since {since}, {} wait: {problem}", target.waiting));
-    }
-    if let (Some(file), Some(since)) = (&target.stale_file, target.stale_since) {
-        let age = delivery::stale::age(since, now);
-        words.push(format!(
-            "nobody empties it: {} lies there for {age}; see whether the business software runs",
-            file.display()
-        ));
-    }
-    words
-}
-
 fn quota_words(quota: &QuotaStatus) -> String {
     let QuotaStatus { bucket, per_minute, left, present, closed_until } = quota;
     match closed_until {
@@ -168,27 +170,29 @@ fn quota_words(quota: &QuotaStatus) -> String {
 }
 
 fn words(account: &AccountStatus) -> Vec<String> {
-    let mut words: Vec<String> = account.problem.iter().cloned().collect();
+    let mut words = Vec::new();
     if let Some(until) = account.refused_until {
         let until = print::paris_time(Some(until));
         words.push(format!("nothing is asked of its platform until its credentials change, or {until}"));
     }
-    if let Some(days) = account.token_days.filter(|_| words.is_empty()) {
-        words.push(match days {
-            ..0 => "its token has expired, it says; have it renewed".to_owned(),
-            _ => format!("its token ends in {days} days; have it renewed in time"),
-        });
+    if account.problem.is_some() {
         return words;
     }
-    match (account.token_seconds, account.certificate_days) {
-        (Some(seconds), _) => words.push(format!("its token lives for {seconds} s")),
-        (None, _) if account.works_by_token && words.is_empty() => {
-            words.push("holds no token: none was needed".to_owned())
+    match (account.token_days, account.token_seconds) {
+        (Some(days), _) if days < 0 => words.push("its token has expired, it says; have it renewed".to_owned()),
+        (Some(days), _) => words.push(format!("its token ends in {days} days; have it renewed in time")),
+        (None, Some(seconds)) => words.push(format!("its token lives for {seconds} s")),
+        (None, None) if account.works_by_token && words.is_empty() => {
+            words.push("holds no token: none was needed".to_owned());
         }
-        (None, Some(days)) if words.is_empty() => {
-            words.push(format!("its certificate {}", status::certificate_end(days)));
-        }
-        _ => {}
+        (None, None) => {}
+    }
+    if let Some(days) = account.certificate_days.filter(|_| words.is_empty()) {
+        let next = account.next_certificate_not_before.map(|from| {
+            let until = print::paris_time(account.next_certificate_not_after);
+            format!("; the next one is there, valid from {} until {until}", print::paris_time(Some(from)))
+        });
+        words.push(format!("its certificate {}{}", status::certificate_end(days), next.unwrap_or_default()));
     }
     words
 }
@@ -208,30 +212,13 @@ fn row(feed: &FeedStatus) -> Vec<String> {
     ]
 }
 
-/// What the table cannot say, with what to do. Accounts' `problems` stand above already, once for all of their feeds.
-fn remarks(feed: &FeedStatus, problems: &HashSet<&str>) -> Vec<String> {
+/// What the table cannot say and nothing is amiss with.
+fn remarks(feed: &FeedStatus) -> Vec<String> {
     let mut remarks = Vec::new();
     if feed.health == Health::Retired {
         return remarks;
     }
-    if let Some(error) = feed.error.as_deref().filter(|error| !problems.contains(error)) {
-        match feed.failing_since {
-            Some(since) => remarks.push(format!("fails since {}: {error}", print::paris_time(Some(since)))),
-            None => remarks.push(format!("last poll: {error}")),
-        }
-    }
-    if let Some(from) = feed.purged_from {
-        let from = print::paris_time(Some(from));
-        remarks.push(format!(
-            "what lies on the platform is purged after 15 days: the first of it may be LOST from {from} on"
-        ));
-    }
-    if let Some(error) = &feed.release_error {
-        let (all, failed) = (feed.unreleased, feed.failed_releases);
-        remarks.push(format!(
-            "{all} held and not yet removed from the platform ({failed} would not go; tried again at each poll): {error}"
-        ));
-    } else if feed.unreleased > 0 {
+    if feed.unreleased > 0 && feed.release_error.is_none() {
         remarks.push(format!("{} held, to be removed from the platform at the next poll", feed.unreleased));
     }
     if let Some(leader) = &feed.listed_with {
@@ -240,15 +227,7 @@ fn remarks(feed: &FeedStatus, problems: &HashSet<&str>) -> Vec<String> {
     remarks.extend(feed.note.clone());
     let lines = [
         (feed.recognised, "had come over another interface before: recognised by their bytes, not delivered again"),
-        (feed.abandoned, "abandoned: see `vaguemestre documents --state abandoned`, then `retry` or `dismiss`"),
-        (feed.lost, "lost: ask FAST support for them, then `retry` or `dismiss` (`documents --state lost` lists them)"),
         (feed.gone, "gone: another client collects this SIREN as well (`documents --state gone` lists them)"),
-        (
-            feed.abandoned_deliveries,
-            "could not be delivered for a week, and are tried no more: mend that (`vaguemestre show` says what it was), then \
-             `vaguemestre replay`",
-        ),
-        (feed.failed_deliveries, "could not be delivered yet: see the log, or table deliveries of the ledger"),
         (feed.still_listed, "held already, and still listed by the platform: left alone"),
         (feed.refused_entries, "entries of the last listing are no ids: left alone"),
         (feed.skipped - feed.passed_over, "skipped, as first_poll asks; `retry` fetches one all the same"),

@@ -3,6 +3,7 @@
 use nix::unistd::{AccessFlags, access};
 
 use super::check::finding;
+use crate::alert;
 use crate::config::{Finding, Handover, Inbox, SecretError, Settings, Weight};
 use crate::delivery;
 
@@ -33,6 +34,16 @@ pub(super) fn check(settings: &Settings, findings: &mut Vec<Finding>) {
                 Err(error) => say(Weight::Problem, "secret", error.to_string(), "its documents wait until then"),
             },
         }
+    }
+}
+
+/// Judges those who are told alerts.
+pub(super) fn check_alerts(settings: &Settings, findings: &mut Vec<Finding>) {
+    for target in &settings.alerts {
+        let Some((what, certain)) = alert::judge(target) else { continue };
+        let weight = if certain { Weight::Problem } else { Weight::Note };
+        let remedy = "once that is mended, `vaguemestre alert` sends it a test".to_owned();
+        findings.push(finding(weight, &format!("alerts \"{}\"", target.name), what, remedy));
     }
 }
 

@@ -14,6 +14,7 @@ use super::operator::{self, Unanswered};
 use super::{Context, Outcome, exit, print, runtime};
 use crate::config::Settings;
 use crate::daemon::operate::{self, Answer, Order};
+use crate::http::skew::SkewWatch;
 use crate::ledger::{Ledger, LedgerError};
 use crate::state::{Role, StateDirectory, StateError, daemon};
 use crate::token::{self, Client, Manager, Token, TokenError, held};
@@ -116,7 +117,12 @@ async fn look(context: &Context, directory: &Path, client: &Client, margin: Dura
 async fn alone(context: &Context, settings: &Settings, client: &Client) -> anyhow::Result<Result<Token, Answer>> {
     let ledger = Ledger::open(&settings.state.directory, context.clock.now()).await.map_err(operator::explain)?;
     let (_running, stopping) = watch::channel(false);
-    let manager = Arc::new(Manager::new(ledger.clone(), Arc::clone(&context.clock), stopping));
+    let manager = Arc::new(Manager::new(
+        ledger.clone(),
+        Arc::clone(&context.clock),
+        Arc::new(SkewWatch::new(Arc::clone(&context.clock))),
+        stopping,
+    ));
     manager.serve(vec![client.clone()], crate::daemon::assemble::way(settings));
     let outcome = match manager.token(&client.account).await {
         Ok(token) => Ok(token),

@@ -9,7 +9,7 @@ use super::finding::{Fault, Finding, Place, Weight};
 use super::fragment::{Entry, Fragment, Leaf};
 use super::layers::{self, Layers};
 use super::settings::{Fast, Http, Settings};
-use super::{accounts, feeds, rules, targets};
+use super::{accounts, alerts, feeds, rules, targets};
 
 /// Where PISTE gives tokens for production, and, by its guide, for the sandbox as well.
 pub const PISTE_TOKEN_URL: &str = "https://oauth.piste.gouv.fr/api/oauth/token";
@@ -39,6 +39,7 @@ pub(super) fn assemble(
     let entries: Vec<Entry> = fragments.iter_mut().flat_map(|fragment| fragment.entries.drain(..)).collect();
     let (wanted, entries): (Vec<Entry>, Vec<Entry>) =
         entries.into_iter().partition(|entry| entry.list == "delivery.targets");
+    let (told, entries): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.list == "alerts");
     judge_accounts(&mut settings, &layers, &entries, findings);
     // Where a file could not be read, the account that seems to lack may be in it.
     if whole {
@@ -49,6 +50,7 @@ pub(super) fn assemble(
         settings.state.backup = settings.state.directory.join("backup");
     }
     settings.delivery.targets = targets::judge(wanted, whole, &settings, findings);
+    settings.alerts = alerts::judge(&told, whole, findings);
     rules::judge(&settings, &layers, findings);
     Some(settings)
 }

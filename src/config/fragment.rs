@@ -9,7 +9,7 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::finding::{Fault, Finding, Place, Weight, quoted};
-use super::keys::{Absent, Key, LATER, List, SECTIONS, Section};
+use super::keys::{Absent, Key, LATER, LISTS, List, SECTIONS, Section};
 use super::shape::shown;
 use super::unknown;
 
@@ -123,6 +123,10 @@ impl Reader<'_> {
         for (name, value) in document {
             let start = name.span().start;
             let name = name.get_ref().as_ref();
+            if let Some(list) = LISTS.iter().find(|list| list.name == name) {
+                self.list(list, name.to_owned(), start, value.get_ref());
+                continue;
+            }
             match (SECTIONS.iter().find(|section| section.name == name), value.get_ref()) {
                 (Some(section), DeValue::Table(table)) => self.section(section, table),
                 (Some(_), other) => {

@@ -47,7 +47,10 @@ pub(super) struct List {
 }
 
 /// The sections of versions to come.
-pub(super) const LATER: [&str; 2] = ["admin", "alerts"];
+pub(super) const LATER: [&str; 1] = ["admin"];
+
+/// The arrays of tables that stand in no section, `[[name]]`.
+pub(super) const LISTS: &[List] = &[List { name: "alerts", keys: ALERT, weight: Weight::Error }];
 
 /// The sections, in the order people read them.
 pub(super) const SECTIONS: &[Section] = &[
@@ -67,6 +70,7 @@ pub(super) const SECTIONS: &[Section] = &[
             key("jitter", Span(ZERO, YEARS), Absent::Default("5m")),
             // Half an hour on both sides of each full hour would leave no time at all.
             key("avoid_hour", Span(ZERO, minutes(29)), Absent::Default("2m")),
+            key("silent_after", Span(ZERO, YEARS), Absent::Default("0s")),
         ],
         lists: &[],
     },
@@ -150,6 +154,9 @@ const ACCOUNT: &[Key] = &[
     key("certificate", Path, Absent::Required),
     key("key", Path, Absent::Unset),
     key("certificate_password", Secret, Absent::Unset),
+    key("next_certificate", Path, Absent::Unset),
+    key("next_key", Path, Absent::Unset),
+    key("next_certificate_password", Secret, Absent::Unset),
     key(
         "feeds",
         Words(&["acquittements", "pes-retour", "chorus", "signes"]),
@@ -159,6 +166,7 @@ const ACCOUNT: &[Key] = &[
     key("connector", CONNECTORS, Absent::Unset),
     key("circuits", Folders, Absent::Default("")),
     key("release", Word { now: &["stored", "delivered"], later: &[] }, Absent::Default("stored")),
+    key("silent_after", Span(ZERO, YEARS), Absent::Unset),
 ];
 
 const DOUANE: &[Key] = &[
@@ -230,6 +238,16 @@ const TARGET: &[Key] = &[
     key("file_mode", FileMode, Absent::Default("0640")),
     key("inbox_stale", Span(ZERO, YEARS), Absent::Default("1d")),
     key("timeout", Span(Duration::from_millis(100), minutes(60)), Absent::Default("60s")),
+    key("secret", Secret, Absent::Unset),
+];
+
+const ALERT: &[Key] = &[
+    key("name", Name, Absent::Required),
+    // Exactly one of these two.
+    key("command", Notifier, Absent::Unset),
+    key("webhook", Webhook, Absent::Unset),
+    key("severity", Word { now: &["warning", "error"], later: &[] }, Absent::Default("warning")),
+    key("timeout", Span(Duration::from_millis(100), minutes(60)), Absent::Default("30s")),
     key("secret", Secret, Absent::Unset),
 ];
 

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod address;
+mod alerts;
 mod api_shape;
 mod apis;
 mod assemble;
@@ -28,6 +29,7 @@ mod unknown;
 use std::path::{Path, PathBuf};
 
 pub use address::Platform as Address;
+pub use alerts::{AlertSeverity, AlertTarget, AlertWay, NOTICE};
 pub use apis::*;
 pub use assemble::{PISTE_SANDBOX_TOKEN_URL, PISTE_TOKEN_URL};
 pub use finding::{Finding, Place, Weight};

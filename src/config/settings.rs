@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::alerts::AlertTarget;
 use super::apis::{Douane, Entreprise, Piste};
 use super::noun::{size, span};
 use super::pattern::Patterns;
@@ -43,6 +44,9 @@ pub struct Settings {
     pub delivery: Delivery,
     /// `[log]`.
     pub log: Log,
+    /// `[[alerts]]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<AlertTarget>,
 }
 
 /// Where the daemon keeps what it knows.
@@ -70,6 +74,9 @@ pub struct Schedule {
     /// No listing starts this close to a full hour.
     #[serde(with = "span")]
     pub avoid_hour: Duration,
+    /// A feed that brings nothing for so long is worth a warning; zero: never.
+    #[serde(with = "span")]
+    pub silent_after: Duration,
 }
 
 /// How the network is reached.
@@ -164,6 +171,12 @@ pub struct FastAccount {
     pub key: Option<PathBuf>,
     /// Opens `certificate` or `key`.
     pub certificate_password: Option<SecretRef>,
+    /// The certificate that follows: taken up by itself when the present one has ended or is refused.
+    pub next_certificate: Option<PathBuf>,
+    /// PEM of its private key, if apart.
+    pub next_key: Option<PathBuf>,
+    /// Opens `next_certificate` or `next_key`.
+    pub next_certificate_password: Option<SecretRef>,
     /// The kinds that are collected; never empty.
     pub feeds: Vec<Kind>,
     /// What becomes of the documents that the first listing shows.
@@ -175,6 +188,9 @@ pub struct FastAccount {
     pub circuits: Vec<String>,
     /// Over WebDAV: when a file collected is removed from the platform.
     pub release: Release,
+    /// Its feeds' own `silent_after`, where it is not that of `[schedule]`.
+    #[serde(default, with = "span::perhaps", skip_serializing_if = "Option::is_none")]
+    pub silent_after: Option<Duration>,
 }
 
 impl FastAccount {

@@ -10,7 +10,7 @@ use super::api_shape;
 use super::finding::{Fault, quoted};
 use super::noun::{file_mode, percent, rate, size, span, window};
 use super::pattern::Patterns;
-use super::targets;
+use super::{alerts, targets};
 use crate::feed::is_name;
 
 /// What a value may be.
@@ -76,8 +76,10 @@ pub(super) enum Shape {
     FileMode,
     /// Where a secret is.
     Secret,
-    /// A program and its arguments.
+    /// A program and its arguments, called for each document.
     Command,
+    /// A program and its arguments, called for alerts.
+    Notifier,
     /// The address that is told of documents.
     Webhook,
 }
@@ -147,6 +149,7 @@ impl Shape {
             Self::FileMode => text(value, |text| file_mode::parse(text).map(file_mode::show)),
             Self::Secret => secret(value, folder),
             Self::Command => filled(list(value, targets::argument)).and_then(targets::command),
+            Self::Notifier => filled(list(value, alerts::argument)).and_then(targets::command),
             Self::Webhook => text(value, address::hook),
         }
     }
@@ -196,6 +199,11 @@ impl Shape {
             Self::Secret => {
                 "a secret is never inline: write { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }".to_owned()
             }
+            Self::Notifier => format!(
+                "write a list such as [\"/usr/bin/mail\", \"-s\", \"{{summary}}\", \"exploitation@example.fr\"]: a program by \
+                 its whole path, and arguments, in which {{{}}} stand for what is told",
+                alerts::NOTICE.join("}, {")
+            ),
             Self::Command => format!(
                 "write a list such as [\"/usr/local/bin/integrer\", \"{{path}}\"]: a program by its whole path, and \
                  arguments, in which {{{}}} stand for what is handed over",

@@ -86,10 +86,15 @@ pub struct Webhook {
 
 /// Checks an argument: what stands in braces must be known, where it is a name at all.
 pub(super) fn argument(text: &str) -> Result<String, String> {
+    argument_of(text, &FACTS)
+}
+
+/// The same, where what may stand in braces is `known`.
+pub(super) fn argument_of(text: &str, known: &[&str]) -> Result<String, String> {
     if text.contains('\0') {
         return Err("holds a character that no argument can".to_owned());
     }
-    match placeholders(text).find(|name| !FACTS.contains(name)) {
+    match placeholders(text).find(|name| !known.contains(name)) {
         Some(unknown) => Err(format!("holds {{{unknown}}}, which stands for nothing")),
         None => Ok(text.to_owned()),
     }
@@ -122,10 +127,10 @@ pub(super) fn judge(entries: Vec<Entry>, whole: bool, settings: &Settings, findi
     let feeds = feeds(settings);
     let mut targets: Vec<Target> = Vec::new();
     for entry in &entries {
-        if !one_way(entry, whole, findings) || !entry.faults.is_empty() {
+        if !one_way(entry, &WAYS, whole, findings) || !entry.faults.is_empty() {
             continue;
         }
-        without_effect(entry, findings);
+        without_effect(entry, &DETAILS, findings);
         match entry.values.clone().try_into::<Target>() {
             Ok(target) => {
                 apart(&target, entry, settings, findings);
@@ -155,16 +160,17 @@ fn default_inbox(settings: &Settings) -> Target {
     }
 }
 
-/// Whether a target is handed documents in exactly one way; says so where it is not.
-fn one_way(entry: &Entry, whole: bool, findings: &mut Vec<Finding>) -> bool {
-    let ways: Vec<&str> = WAYS.into_iter().filter(|way| entry.sets(way)).collect();
-    let remedy = "write exactly one of inbox, command and webhook";
+/// Whether `entry` names exactly one of the ways that there are; says so where it does not.
+pub(super) fn one_way(entry: &Entry, known: &[&'static str], whole: bool, findings: &mut Vec<Finding>) -> bool {
+    let ways: Vec<&str> = known.iter().copied().filter(|way| entry.sets(way)).collect();
+    let all = known.split_last().map(|(last, others)| format!("{} and {last}", others.join(", ")));
+    let remedy = format!("write exactly one of {}", all.unwrap_or_default());
     match ways[..] {
         [_] => true,
         [] => {
             // What could not be read may well have been there.
             if whole {
-                let fault = Fault::new("nothing says how it is handed documents", remedy);
+                let fault = Fault::new("nothing says by which way", remedy);
                 findings.push(fault.at(Weight::Error, entry.place.clone()));
             }
             false
@@ -177,9 +183,9 @@ fn one_way(entry: &Entry, whole: bool, findings: &mut Vec<Finding>) -> bool {
     }
 }
 
-/// Notes keys that mean nothing to the way of a target.
-fn without_effect(entry: &Entry, findings: &mut Vec<Finding>) {
-    for (key, ways) in DETAILS {
+/// Notes keys that mean nothing to the way that `entry` names; `details` says what each belongs to.
+pub(super) fn without_effect(entry: &Entry, details: &[(&str, &[&str])], findings: &mut Vec<Finding>) {
+    for (key, ways) in details {
         if entry.sets(key) && !ways.iter().any(|way| entry.sets(way)) {
             let fault =
                 Fault::new(format!("this belongs to {}: it has no effect here", ways.join(" and ")), "remove it");

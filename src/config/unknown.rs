@@ -1,7 +1,7 @@
 //! Names nobody knows: what was probably meant.
 
 use super::finding::Fault;
-use super::keys::{LATER, SECTIONS};
+use super::keys::{LATER, LISTS, SECTIONS};
 
 /// A key `name` that is not among those known where it stands; `place` is the name of that table, such as `[fast]`.
 pub(super) fn key(name: &str, known: &[&str], place: &str) -> Fault {
@@ -16,7 +16,8 @@ pub(super) fn key(name: &str, known: &[&str], place: &str) -> Fault {
 
 /// A section `name` that is not known.
 pub(super) fn section(name: &str) -> Fault {
-    let known: Vec<&str> = SECTIONS.iter().map(|section| section.name).collect();
+    let lists = LISTS.iter().map(|list| list.name);
+    let known: Vec<&str> = SECTIONS.iter().map(|section| section.name).chain(lists).collect();
     match nearest(name, &LATER) {
         Some(near) if nearest(name, &known).is_none() => {
             Fault::new("unknown key", format!("remove it; even [{near}] is not yet supported by this version"))

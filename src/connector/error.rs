@@ -184,6 +184,19 @@ impl Cause {
         }
     }
 
+    /// Whether another certificate of the same account may fare better.
+    #[must_use]
+    pub fn is_about_the_certificate(&self) -> bool {
+        matches!(
+            self,
+            Self::CertificateExpired
+                | Self::CertificateRevoked
+                | Self::UnknownAuthority
+                | Self::CertificateRefused
+                | Self::Unauthorized
+        )
+    }
+
     /// What a TLS alert says (RFC 8446, §6.2).
     #[must_use]
     pub fn from_alert(alert: AlertDescription) -> Self {

@@ -4,17 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::House;
 use super::assemble::{self, AssemblyError, Catalog};
 use crate::config::{Address, Entreprise, Group, Resource, Settings, UnusableFeed};
 use crate::connector::entreprise::Api;
-use crate::connector::entreprise::jwt::{self, Jwt};
+use crate::connector::entreprise::jwt::Jwt;
 use crate::feed::FeedName;
 use crate::http::verifier::ServerVerifier;
 use crate::ledger::{Ledger, LedgerError};
-use crate::log::event;
 use crate::poll::source::{self, read_token};
 use crate::poll::watch::{self, Desk, Watch, Witnesses};
 use crate::poll::{Feed, Lane, Platform, Source};
@@ -134,7 +133,7 @@ pub(super) fn watches(settings: &Settings, desk: &Arc<Desk>, catalog: &mut Catal
 pub fn door(settings: &Settings) -> Result<Api, AssemblyError> {
     let address = settings.entreprise.as_ref().map_or("", |it| it.base_url.as_str());
     let platform = platform("entreprise", address, settings)?;
-    source::api(&platform, Group::Json, TIMEOUT)
+    source::api(&platform, Group::Json, TIMEOUT, None)
         .map_err(|what| AssemblyError::Client { address: address.to_owned(), what })
 }
 
@@ -172,26 +171,13 @@ pub(super) fn unusable(settings: &Settings) -> Vec<(String, String)> {
     problems
 }
 
-/// How often `feed` is asked for, where its own table says that.
-#[must_use]
-pub fn every(settings: &Settings, feed: &FeedName) -> Option<Duration> {
-    let named = |account: &str, name: &str| account == feed.account() && name == feed.kind();
-    let mut gateways = gateways(settings).into_iter().filter(|(word, ..)| *word == feed.platform());
-    let resource = gateways.find_map(|(.., all)| all.iter().find(|it| named(&it.account, &it.name)));
-    let watch = || settings.entreprise.iter().flat_map(|it| &it.watches).find(|it| named(&it.account, &it.name));
-    let is_watch = feed.platform() == "entreprise";
-    resource.map(|it| it.every).or_else(|| watch().filter(|_| is_watch).map(|it| it.every))
-}
-
-/// Reads the tokens of API Entreprise's accounts: records when each ends, warns of those that end soon, and answers why an
-/// account could not work.
+/// Reads the tokens of API Entreprise's accounts: records when each ends, and answers why an account could not work.
 ///
 /// # Errors
 /// When the ledger fails.
 pub(super) async fn judge_tokens(
     settings: &Settings,
     ledger: &Ledger,
-    now: Timestamp,
 ) -> Result<Vec<(String, Option<String>)>, LedgerError> {
     let mut judged = Vec::new();
     for account in settings.entreprise.iter().flat_map(|it| &it.accounts) {
@@ -200,14 +186,6 @@ pub(super) async fn judge_tokens(
             Ok(token) => {
                 let expires = Jwt::read(&token).and_then(|jwt| jwt.expires_at);
                 ledger.record_expiry(&name, expires).await?;
-                if let Some((days, _)) = expires.and_then(|end| jwt::warning(end, now)) {
-                    tracing::warn!(
-                        event = event::TOKEN_EXPIRING,
-                        account = name,
-                        days,
-                        "the token of {name} ends in {days} days: have it renewed"
-                    );
-                }
                 judged.push((name, None));
             }
             Err(problem) => judged.push((name, Some(problem))),

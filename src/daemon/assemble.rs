@@ -213,7 +213,7 @@ pub(super) async fn register(
         let problem = tokens.problem(&client).await?;
         clients.push((client.account, problem));
     }
-    clients.extend(apis::judge_tokens(settings, ledger, now).await?);
+    clients.extend(apis::judge_tokens(settings, ledger).await?);
     ledger.retire_tokens(clients.iter().map(|(account, _)| account.clone()).collect()).await?;
     let others = problems.iter().map(|(account, _)| account).chain(clients.iter().map(|(account, _)| account));
     ledger.retire_accounts(others.cloned().collect()).await?;

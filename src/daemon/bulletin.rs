@@ -6,29 +6,19 @@ use std::fs::Permissions;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
-use tokio::time::Instant;
-
-use super::{House, apis};
-use crate::feed::FeedName;
-use crate::ledger::LedgerError;
 use crate::log::event;
-use crate::status::{self, Overview, Recipients};
+use crate::status::Overview;
 
 /// Where systemd says that files of a run belong (`RuntimeDirectory=`).
 const FOLDER: &str = "RUNTIME_DIRECTORY";
 const NAME: &str = "status.json";
-/// It is written not more often than this, for with thousands of feeds it is long, and once in a while whatever happens.
-const OFTEN: Duration = Duration::from_secs(5);
-const SELDOM: Duration = Duration::from_secs(60);
 
-/// The file, and when it was written last.
+/// The file, and whether it could be written.
 #[derive(Debug)]
 pub(super) struct Bulletin {
     path: Option<PathBuf>,
-    written: Option<Instant>,
-    stale: bool,
     /// It could not be written, which was said.
     told: bool,
 }
@@ -37,27 +27,12 @@ impl Bulletin {
     /// The bulletin of this run; none where systemd has made no runtime directory.
     pub(super) fn new() -> Self {
         let folder = std::env::var_os(FOLDER).filter(|folder: &OsString| !folder.is_empty());
-        let path = folder.map(|folder| PathBuf::from(folder).join(NAME));
-        Self { path, written: None, stale: false, told: false }
+        Self { path: folder.map(|folder| PathBuf::from(folder).join(NAME)), told: false }
     }
 
-    /// Something has happened that it speaks of.
-    pub(super) fn is_stale(&mut self) {
-        self.stale = true;
-    }
-
-    /// Writes it anew where that is due.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub(super) async fn publish(&mut self, house: &House) -> Result<(), LedgerError> {
-        let Some(path) = self.path.clone() else { return Ok(()) };
-        let due = self.written.is_none_or(|at| at.elapsed() >= if self.stale { OFTEN } else { SELDOM });
-        if !due {
-            return Ok(());
-        }
-        (self.written, self.stale) = (Some(Instant::now()), false);
-        let overview = overview(house).await?;
+    /// Writes it anew.
+    pub(super) async fn publish(&mut self, overview: Arc<Overview>) {
+        let Some(path) = self.path.clone() else { return };
         let written = tokio::task::spawn_blocking(move || write(&path, &overview)).await;
         match written.map_err(std::io::Error::from).and_then(|outcome| outcome) {
             Ok(()) => self.told = false,
@@ -66,17 +41,7 @@ impl Bulletin {
                 tracing::warn!(event = event::DAEMON_FAULT, %error, "{NAME} cannot be written to the runtime directory");
             }
         }
-        Ok(())
     }
-}
-
-async fn overview(house: &House) -> Result<Overview, LedgerError> {
-    let plan = house.plan();
-    let settings = &plan.settings;
-    let interval = |feed: &FeedName| apis::every(settings, feed).unwrap_or(settings.schedule.interval);
-    // Inboxes are not looked into: one may hang, and this is written in between ticks.
-    let targets = Recipients { targets: &settings.delivery.targets, look: false };
-    status::overview(&house.ledger, house.state.path(), interval, targets, house.clock.now(), |_| true).await
 }
 
 /// Whole or not at all, for others read it at any moment. Not synced: it is of this run only.

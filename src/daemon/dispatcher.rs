@@ -10,7 +10,6 @@ use tokio::task::{Id, JoinSet};
 
 use super::apis;
 use super::assemble::Catalog;
-use super::bulletin::Bulletin;
 use super::sentence::Sentence;
 use super::{House, Load, operate, reload, supervisor};
 use crate::clock::BootTime;
@@ -43,7 +42,6 @@ pub(super) struct Dispatcher {
     /// Polls break off because the ledger fails, which was said.
     polls_break: Arc<AtomicBool>,
     sentence: Sentence,
-    bulletin: Bulletin,
 }
 
 impl Dispatcher {
@@ -59,7 +57,6 @@ impl Dispatcher {
             ledger_fails: false,
             polls_break: Arc::default(),
             sentence: Sentence::default(),
-            bulletin: Bulletin::new(),
         }
     }
 
@@ -127,7 +124,6 @@ impl Dispatcher {
             }
         }
         self.sentence.tell(&self.house, self.running.len()).await?;
-        self.bulletin.publish(&self.house).await?;
         // Where running downloads may need all the room, what is overdue after a while is spread as after a stall.
         if has_room {
             self.last_tick = Some((now, boot));
@@ -222,7 +218,7 @@ impl Dispatcher {
             }
         }
         self.sentence.is_stale();
-        self.bulletin.is_stale();
+        self.house.stir();
     }
 
     /// Takes up a changed configuration; what it makes overdue is spread.

@@ -3,19 +3,21 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::apis;
 use super::assemble::{self, Catalog};
 use super::couriers::Couriers;
 use crate::clock::{Clock, stamp};
 use crate::config::{Address, Settings};
+use crate::http::skew::SkewWatch;
 use crate::intake::{self, Intake, IntakeError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::log::event;
 use crate::poll::watch::Desk;
 use crate::poll::{Poller, Room};
 use crate::state::{Role, StateDirectory, StateError};
+use crate::status::Overview;
 use crate::token::service::Counter;
 use crate::token::{self, Manager};
 
@@ -49,6 +51,9 @@ impl HouseError {
     }
 }
 
+/// What a look over everything has found; none before the first.
+pub type Sight = Option<Arc<Overview>>;
+
 /// What is wanted now: exchanged whole by a reload, kept by whoever still works by the old one.
 #[derive(Debug)]
 pub struct Plan {
@@ -80,6 +85,12 @@ pub struct House {
     pub(super) purge: super::retention::Purge,
     /// Calls the couriers.
     waiting: watch::Sender<()>,
+    /// Something has happened that an overview speaks of.
+    stir: Notify,
+    /// Somebody is to be told something.
+    herald: Notify,
+    /// What the last look over everything showed; none before the first.
+    sight: watch::Sender<Sight>,
     stopping: watch::Sender<bool>,
 }
 
@@ -115,7 +126,8 @@ impl House {
         }
         ledger.tidy_requests(now).await?;
         let (stopping, stopped) = watch::channel(false);
-        let tokens = Arc::new(Manager::new(ledger.clone(), Arc::clone(&clock), stopped.clone()));
+        let clocks = Arc::new(SkewWatch::new(Arc::clone(&clock)));
+        let tokens = Arc::new(Manager::new(ledger.clone(), Arc::clone(&clock), Arc::clone(&clocks), stopped.clone()));
         tokens.serve(token::accounts(&settings), assemble::way(&settings));
         let desk = desk(&settings, &ledger, &clock, &stopped).await?;
         let feeds = assemble::feeds(&settings, desk.as_ref())?;
@@ -145,6 +157,7 @@ impl House {
             room: Room::new(Arc::clone(&root), settings.state.reserve),
             connections: Arc::new(Semaphore::new(settings.http.connections)),
             tokens: Arc::clone(&tokens),
+            clocks,
             stopping: stopped,
         };
         // What had not arrived of a version is asked for anew.
@@ -161,6 +174,9 @@ impl House {
             couriers: tokio::sync::Mutex::new(couriers),
             purge: super::retention::Purge::default(),
             waiting: stored,
+            stir: Notify::new(),
+            herald: Notify::new(),
+            sight: watch::Sender::new(None),
             stopping,
         };
         apis::enrol(&house, &house.plan().catalog, true).await?;
@@ -221,6 +237,46 @@ impl House {
     /// Has the couriers look at what waits, now.
     pub(super) fn call_couriers(&self) {
         self.waiting.send_replace(());
+    }
+
+    /// Something has happened that an overview speaks of: look soon.
+    pub(super) fn stir(&self) {
+        self.stir.notify_one();
+    }
+
+    /// Waits until something has happened since this was last waited for.
+    pub(super) async fn stirred(&self) {
+        self.stir.notified().await;
+    }
+
+    /// Has those be told who are to be.
+    pub(super) fn call_herald(&self) {
+        self.herald.notify_one();
+    }
+
+    /// Waits until somebody is to be told something.
+    pub(super) async fn herald_called(&self) {
+        self.herald.notified().await;
+    }
+
+    /// Shows what a look over everything has found to those who want to see it; it is kept for nobody.
+    pub(super) fn show(&self, overview: &Arc<Overview>) {
+        if self.sight.receiver_count() > 0 {
+            self.sight.send_replace(Some(Arc::clone(overview)));
+        }
+    }
+
+    /// What looks over everything find, from the next one on.
+    #[must_use]
+    pub fn sight(&self) -> watch::Receiver<Sight> {
+        self.stir();
+        self.sight.subscribe()
+    }
+
+    /// Turns true when nothing new is to begin.
+    #[must_use]
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 
     /// Gives tokens to other programs, where that is wanted.

@@ -1,23 +1,19 @@
-//! What is done once an hour, off the hours of polls: old polls forgotten, certificates watched.
+//! What is done once an hour, off the hours of polls: old polls forgotten, tokens judged, inboxes looked into.
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::{House, apis};
 use crate::config::Handover;
 use crate::delivery::stale;
 use crate::ledger::LedgerError;
 use crate::log::event;
-use crate::status::{certificate_end, days_left, purge};
-
-/// From so many days on, an operator is told.
-const EXPIRING_DAYS: i64 = 60;
 
 /// What goes on is said again after this: a little less than a day, for it is looked at once an hour.
 const TOLD_AGAIN: SignedDuration = SignedDuration::from_mins(23 * 60 + 30);
 
-/// Tidies the ledger, and tells of certificates that end soon.
+/// Tidies the ledger, and reads tokens that were delivered by hand again.
 pub(super) async fn tidy(house: &House) {
     let now = house.clock.now();
     if let Err(error) = house.ledger.shrink_polls(now).await {
@@ -30,11 +26,8 @@ pub(super) async fn tidy(house: &House) {
     if now.to_zoned(jiff::tz::TimeZone::UTC).hour() != 0 {
         return;
     }
-    if let Err(error) = apis::judge_tokens(&house.plan().settings, &house.ledger, now).await {
+    if let Err(error) = apis::judge_tokens(&house.plan().settings, &house.ledger).await {
         tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "tokens are judged tomorrow: {error}");
-    }
-    if let Err(error) = tell_of_ends(house, now).await {
-        tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "what ends soon is told tomorrow: {error}");
     }
 }
 
@@ -91,37 +84,4 @@ pub(super) async fn back_up(house: Arc<House>) {
             );
         }
     }
-}
-
-/// What ends soon: certificates, and files that wait on their platform.
-async fn tell_of_ends(house: &House, now: Timestamp) -> Result<(), LedgerError> {
-    tell_of_purges(house, now).await?;
-    for row in house.ledger.accounts().await?.values() {
-        let Some(certificate) = &row.certificate else { continue };
-        let days = days_left(certificate.not_after, now);
-        if days < EXPIRING_DAYS {
-            tracing::warn!(
-                event = event::CERTIFICATE_EXPIRING,
-                account = row.account,
-                days,
-                "the certificate of {} {}",
-                row.account,
-                certificate_end(days)
-            );
-        }
-    }
-    Ok(())
-}
-
-/// A feed of files whose folders were not emptied for days is about to lose what it has not collected.
-async fn tell_of_purges(house: &House, now: Timestamp) -> Result<(), LedgerError> {
-    let oldest = house.ledger.oldest_files().await?;
-    for row in &house.ledger.feeds().await? {
-        let Some(from) = purge::begins(row, oldest.get(row.feed.as_str()).copied(), now) else { continue };
-        let error = row.last_error.as_deref().unwrap_or("nothing of that");
-        tracing::error!(event = event::FEED_FAILING, feed = %row.feed, from = %from, error,
-            "{} has files that were not collected for ten days, and its platform removes what is older than 15 days: the first \
-             of them is lost from {from} on; the last poll said: {error}", row.feed);
-    }
-    Ok(())
 }

@@ -13,6 +13,7 @@ mod dispatcher;
 mod forget;
 mod house;
 mod housekeeping;
+mod lookout;
 pub mod operate;
 mod reload;
 mod replay;
@@ -26,7 +27,7 @@ mod ticker;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use house::{House, HouseError};
+pub use house::{House, HouseError, Sight};
 
 use tokio::time::timeout;
 
@@ -62,6 +63,8 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyh
     supervisor::ready();
     // What is due already does not wait for the first bell.
     dispatcher.tick().await;
+    tokio::spawn(lookout::keep_watch(Arc::clone(&house)));
+    tokio::spawn(lookout::keep_telling(Arc::clone(&house)));
     in_the_background(&house);
     loop {
         tokio::select! {
@@ -74,7 +77,10 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyh
             },
             () = dispatcher.reap() => {}
             signal = signals.next() => match signal {
-                Signal::Reload => dispatcher.reload(load).await,
+                Signal::Reload => {
+                    dispatcher.reload(load).await;
+                    house.stir();
+                }
                 Signal::Stop => break,
             },
         }

@@ -1,6 +1,6 @@
-//! A program called once for each document: an argument list, never a shell.
+//! A program called once for each document, or for each notice of alerts: an argument list, never a shell.
 //!
-//! It runs as the daemon's user, in a process group of its own, with nothing to read and a clean environment. Exit code 0 means
+//! It runs as the daemon's user, in a process group of its own, with a clean environment. Exit code 0 means
 //! taken; anything else is a failure, told by the end of what it wrote.
 
 use std::os::unix::process::ExitStatusExt as _;
@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{AccessFlags, Pid, access};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::Refusal;
 use super::facts::Facts;
 use crate::config::Program;
 use crate::words::presentable;
@@ -47,21 +46,22 @@ pub fn judge(program: &Program) -> Result<(), String> {
     }
 }
 
-/// Calls `program` for the document that `facts` tell of.
+/// Calls `program`, `facts` standing in its arguments and in its environment; it is given `input` to read.
 ///
 /// # Errors
-/// Why it was not taken.
-pub(super) async fn call(program: &Program, facts: &Facts<'_>) -> Result<(), Refusal> {
+/// Why it failed, in one line.
+pub(crate) async fn call(program: &Program, facts: &Facts<'_>, input: &[u8]) -> Result<(), String> {
     let (path, arguments) = (program.path(), program.command.iter().skip(1).map(|argument| facts.fill(argument)));
     let mut command = Command::new(path);
     command.args(arguments).env_clear().envs(facts.variables()).current_dir("/").process_group(0).kill_on_drop(true);
     command.envs(PASSED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| Refusal::Document(not_started(path, &error)))?;
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| not_started(path, &error))?;
     let mut group = Group::of(&child);
     let tail = Mutex::new(Vec::new());
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let output = async { tokio::join!(drain(stdout, &tail), drain(stderr, &tail)) };
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let output = async { tokio::join!(feed(stdin, input), drain(stdout, &tail), drain(stderr, &tail)) };
     tokio::pin!(output);
     let mut silent = false;
     let waited = timeout(program.timeout, async {
@@ -92,7 +92,14 @@ pub(super) async fn call(program: &Program, facts: &Facts<'_>) -> Result<(), Ref
         }
     };
     let words = presentable(&String::from_utf8_lossy(&tail.lock().unwrap_or_else(PoisonError::into_inner)), usize::MAX);
-    Err(Refusal::Document(format!("{} {what}{}", path.display(), last(&words))))
+    Err(format!("{} {what}{}", path.display(), last(&words)))
+}
+
+/// Gives a program what it is to read. One that does not want it all is free not to.
+async fn feed(to: Option<impl AsyncWrite + Unpin>, input: &[u8]) {
+    if let Some(mut to) = to {
+        let _ = to.write_all(input).await;
+    }
 }
 
 fn not_started(path: &Path, error: &std::io::Error) -> String {

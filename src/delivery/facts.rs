@@ -14,43 +14,49 @@ use crate::ledger::Pending;
 /// Hexadecimal digits of a delivery's key.
 const KEY: usize = 32;
 
-/// The facts of a delivery, by the names in [`FACTS`]; what is not known is empty.
+/// Facts by their names: what stands in the arguments and in the environment of a program.
 #[derive(Debug)]
-pub(super) struct Facts<'a> {
-    path: Cow<'a, str>,
-    size: String,
-    pending: &'a Pending,
-}
+pub(crate) struct Facts<'a>(Vec<(&'static str, Cow<'a, str>)>);
 
 impl<'a> Facts<'a> {
-    /// Of `pending`, whose copy is at `path`.
-    pub(super) fn of(pending: &'a Pending, path: &'a Path) -> Self {
-        Self { path: path.to_string_lossy(), size: pending.size.to_string(), pending }
+    /// These facts.
+    pub(crate) fn new(facts: Vec<(&'static str, Cow<'a, str>)>) -> Self {
+        Self(facts)
     }
 
-    fn get(&self, name: &str) -> &str {
-        match name {
-            "path" => &self.path,
-            "feed" => self.pending.feed.as_str(),
-            "remote_id" => &self.pending.remote_id,
-            "name" => self.pending.name.as_deref().unwrap_or_default(),
-            "sha256" => &self.pending.sha256,
-            "size" => &self.size,
-            "media_type" => &self.pending.media_type,
-            "circuit" => self.pending.circuit.as_deref().unwrap_or_default(),
-            _ => self.pending.label.as_deref().unwrap_or_default(),
-        }
+    /// Of `pending`, whose copy is at `path`, by the names in [`FACTS`]; what is not known is empty.
+    pub(super) fn of(pending: &'a Pending, path: &'a Path) -> Self {
+        let fact = |name: &'static str| {
+            let value = match name {
+                "path" => path.to_string_lossy(),
+                "feed" => pending.feed.as_str().into(),
+                "remote_id" => pending.remote_id.as_str().into(),
+                "name" => pending.name.as_deref().unwrap_or_default().into(),
+                "sha256" => pending.sha256.as_str().into(),
+                "size" => pending.size.to_string().into(),
+                "media_type" => pending.media_type.as_str().into(),
+                "circuit" => pending.circuit.as_deref().unwrap_or_default().into(),
+                _ => pending.label.as_deref().unwrap_or_default().into(),
+            };
+            (name, value)
+        };
+        Self(FACTS.map(fact).into())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref())
     }
 
     /// `text` with each fact in place of its name in braces. What a fact holds is never read as a name itself.
-    pub(super) fn fill(&self, text: &str) -> String {
+    pub(crate) fn fill(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             filled.push_str(before);
-            rest = match after.split_once('}').filter(|(name, _)| FACTS.contains(name)) {
-                Some((name, behind)) => {
-                    filled.push_str(&without_nul(self.get(name)));
+            let known = after.split_once('}').and_then(|(name, behind)| Some((self.get(name)?, behind)));
+            rest = match known {
+                Some((fact, behind)) => {
+                    filled.push_str(&without_nul(fact));
                     behind
                 }
                 None => {
@@ -63,8 +69,8 @@ impl<'a> Facts<'a> {
     }
 
     /// The facts as variables of an environment: `VAGUEMESTRE_PATH`, `VAGUEMESTRE_FEED`, …
-    pub(super) fn variables(&self) -> impl Iterator<Item = (String, String)> + '_ {
-        FACTS.iter().map(|name| (format!("VAGUEMESTRE_{}", name.to_ascii_uppercase()), without_nul(self.get(name))))
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        self.0.iter().map(|(name, value)| (format!("VAGUEMESTRE_{}", name.to_ascii_uppercase()), without_nul(value)))
     }
 }
 

@@ -5,11 +5,11 @@
 //! courier's, and nobody else's. Documents wait, and no try counts, while what a target needs is not there: its program, its
 //! secret.
 
-mod command;
-mod facts;
+pub(crate) mod command;
+pub(crate) mod facts;
 mod inbox;
 pub mod stale;
-mod webhook;
+pub(crate) mod webhook;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,7 +81,7 @@ impl Round {
 
 /// Why a document was not handed over.
 #[derive(Debug)]
-enum Refusal {
+pub(crate) enum Refusal {
     /// It was not taken; others may be.
     Document(String),
     /// The target is away: others would fare no better. It may say for how long.
@@ -294,7 +294,7 @@ impl Means<'_> {
             Self::Command(program) => {
                 let path = courier.root.join(&pending.archive_path);
                 verified(&path, &pending.sha256).await?;
-                command::call(program, &Facts::of(pending, &path)).await?;
+                command::call(program, &Facts::of(pending, &path), &[]).await.map_err(Refusal::Document)?;
             }
             Self::Webhook(hook) => hook.tell(&courier.target.name, pending, courier.clock.now()).await?,
         }

@@ -1,4 +1,5 @@
-//! A request for each document, which tells the facts: no bytes of it, for these would make requests of any size.
+//! A request for each document, or for each notice of alerts, which tells the facts: no bytes of a document, for these would
+//! make requests of any size.
 //!
 //! The body is JSON, and the same at every try; so is the header `Idempotency-Key`. Where there is a secret, the header
 //! `X-Vaguemestre-Signature` holds `sha256=` and the HMAC-SHA256, in hexadecimal, of the header `X-Vaguemestre-Timestamp`
@@ -30,7 +31,7 @@ const READ: usize = 64 << 10;
 const TOLD: usize = 200;
 
 /// The way to a webhook, made anew for each batch: its secret and the authorities may have changed.
-pub(super) struct Hook {
+pub(crate) struct Hook {
     client: Client,
     url: String,
     secret: Option<SecretString>,
@@ -42,7 +43,7 @@ impl Hook {
     ///
     /// # Errors
     /// Why there is none, and what to do.
-    pub(super) async fn open(webhook: &Webhook, http: &Arc<Http>) -> Result<Self, String> {
+    pub(crate) async fn open(webhook: &Webhook, http: &Arc<Http>) -> Result<Self, String> {
         let (webhook, http) = (webhook.clone(), Arc::clone(http));
         spawn_blocking(move || make(webhook, &http)).await.map_err(|error| error.to_string())?
     }
@@ -52,10 +53,18 @@ impl Hook {
     /// # Errors
     /// Why it was not taken.
     pub(super) async fn tell(&self, target: &str, pending: &Pending, now: Timestamp) -> Result<(), Refusal> {
-        let (key, at) = (facts::key(target, pending), now.as_second().to_string());
-        let body = body(pending, &key);
+        let key = facts::key(target, pending);
+        self.post(body(pending, &key), &key, now).await
+    }
+
+    /// Posts `body`, JSON, known by `key`.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub(crate) async fn post(&self, body: String, key: &str, now: Timestamp) -> Result<(), Refusal> {
+        let at = now.as_second().to_string();
         let signature = self.secret.as_ref().map(|secret| sign(secret, &at, body.as_bytes()));
-        let mut headers = vec![("content-type", "application/json"), ("idempotency-key", key.as_str())];
+        let mut headers = vec![("content-type", "application/json"), ("idempotency-key", key)];
         if let Some(signature) = &signature {
             headers.extend([("x-vaguemestre-timestamp", at.as_str()), ("x-vaguemestre-signature", signature.as_str())]);
         }
@@ -99,6 +108,7 @@ fn make(webhook: Webhook, http: &Http) -> Result<Hook, String> {
         timeout,
         keep_alive: 1,
         public_only: false,
+        clocks: None,
     };
     let client = anonymous_tls(verifier).and_then(|tls| Client::new(tls, &route)).map_err(|error| error.to_string())?;
     Ok(Hook { client, url, secret, timeout })

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::HttpError;
 use super::public::PublicOnly;
+use super::skew::SkewWatch;
 use super::verifier::ServerVerifier;
 
 /// Longest wait for a connection, its TLS handshake included.
@@ -45,6 +46,8 @@ pub struct Route {
     pub keep_alive: usize,
     /// Whether its name must lead to the public internet. Where a proxy connects, that one sees to it.
     pub public_only: bool,
+    /// Compares the server's clock with ours, where that is wanted.
+    pub clocks: Option<Arc<SkewWatch>>,
 }
 
 impl Route {
@@ -64,6 +67,7 @@ pub struct Client {
     origin: String,
     host: String,
     timeout: Duration,
+    clocks: Option<Arc<SkewWatch>>,
 }
 
 impl Client {
@@ -95,7 +99,8 @@ impl Client {
         if route.public_only && route.proxy_for(name).is_none() {
             builder = builder.dns_resolver(PublicOnly);
         }
-        Ok(Self { inner: builder.build().map_err(setup)?, origin: route.origin.clone(), host, timeout: route.timeout })
+        let (origin, clocks) = (route.origin.clone(), route.clocks.clone());
+        Ok(Self { inner: builder.build().map_err(setup)?, origin, host, timeout: route.timeout, clocks })
     }
 
     /// Host and port, as errors name them.
@@ -178,8 +183,9 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, HttpError> {
+        let asked = self.clocks.as_ref().map(|clocks| clocks.now());
         // To the first byte, connecting included.
-        match timeout(self.timeout + GRACE, request.send()).await {
+        let answer = match timeout(self.timeout + GRACE, request.send()).await {
             Err(_) => Err(HttpError::NoAnswer { host: self.host.clone(), seconds: self.timeout.as_secs() }),
             Ok(Err(error)) => Err(HttpError::classify(&self.host, &error)),
             Ok(Ok(response)) => Ok(Answer {
@@ -194,7 +200,13 @@ impl Client {
                     response,
                 },
             }),
+        };
+        if let (Some(clocks), Some(asked), Ok(answer)) = (&self.clocks, asked, &answer)
+            && let Some(date) = answer.date()
+        {
+            clocks.compare(&self.origin, date, asked);
         }
+        answer
     }
 }
 

@@ -5,6 +5,7 @@ pub mod error;
 pub mod handshake;
 mod public;
 pub mod reattempt;
+pub mod skew;
 pub mod verifier;
 
 pub use client::{Answer, Body, Carried, Client, Route, anonymous_tls, http_date};

@@ -20,6 +20,15 @@ pub struct CertificateFacts {
     pub not_after: Timestamp,
 }
 
+/// When a certificate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first moment.
+    pub not_before: Timestamp,
+    /// The last moment.
+    pub not_after: Timestamp,
+}
+
 /// An account as `status` shows it.
 #[derive(Clone, Debug)]
 pub struct AccountRow {
@@ -27,6 +36,12 @@ pub struct AccountRow {
     pub account: String,
     /// Its certificate, where it could be read.
     pub certificate: Option<CertificateFacts>,
+    /// The certificate that follows on it, where one is named and can be read.
+    pub next_certificate: Option<Span>,
+    /// Why the certificate that follows cannot be used.
+    pub next_certificate_problem: Option<String>,
+    /// The serial number of the certificate that the platform last refused.
+    pub refused_serial: Option<String>,
     /// End of its token, as far as that is known.
     pub token_expires_at: Option<Timestamp>,
     /// Why it cannot work.
@@ -49,12 +64,7 @@ impl Ledger {
         problem: Option<String>,
         now: Timestamp,
     ) -> Result<bool, LedgerError> {
-        let known = sqlx::query(AssertSqlSafe(format!("{SEEN} WHERE account = $1")))
-            .bind(account)
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(|error| self.error(error))?;
-        if known.as_ref().map(account_row).is_some_and(|known| {
+        if self.account(account).await?.is_some_and(|known| {
             known.problem == problem && (certificate.is_none() || known.certificate == certificate)
         }) {
             return Ok(false);
@@ -67,6 +77,84 @@ impl Ledger {
             })
         })
         .await
+    }
+
+    /// Records the certificate that follows on the present one of `account`: when it is valid, or why it cannot be used.
+    /// Nothing is written where that is known already.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn record_successor(
+        &self,
+        account: &str,
+        successor: Option<Result<Span, String>>,
+    ) -> Result<(), LedgerError> {
+        let (next, problem) = match successor {
+            None => (None, None),
+            Some(Ok(span)) => (Some(span), None),
+            Some(Err(problem)) => (None, Some(problem)),
+        };
+        let known = self.account(account).await?;
+        let before = known.map(|row| (row.next_certificate, row.next_certificate_problem)).unwrap_or_default();
+        if before == (next, problem.clone()) {
+            return Ok(());
+        }
+        let account = account.to_owned();
+        self.write(move |c| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO accounts (account, next_certificate_not_before, next_certificate_not_after,
+                         next_certificate_problem) VALUES ($1, $2, $3, $4)
+                     ON CONFLICT (account) DO UPDATE SET
+                         next_certificate_not_before = excluded.next_certificate_not_before,
+                         next_certificate_not_after = excluded.next_certificate_not_after,
+                         next_certificate_problem = excluded.next_certificate_problem",
+                )
+                .bind(account)
+                .bind(next.map(|span| stamp(span.not_before)))
+                .bind(next.map(|span| stamp(span.not_after)))
+                .bind(problem)
+                .execute(c)
+                .await
+                .map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Records that the platform refused the certificate that `account` showed last. Nothing is written where no other could
+    /// take its place.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn refuse_certificate(&self, account: &str) -> Result<(), LedgerError> {
+        let known = self.account(account).await?;
+        // Of two that are refused in turn each is tried again.
+        let others = known.is_some_and(|row| row.next_certificate.is_some() || row.refused_serial.is_some());
+        if !others {
+            return Ok(());
+        }
+        let account = account.to_owned();
+        self.write(move |c| {
+            Box::pin(async move {
+                let update = sqlx::query("UPDATE accounts SET refused_serial = certificate_serial WHERE account = $1");
+                update.bind(account).execute(c).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    /// What is known of `account`.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn account(&self, account: &str) -> Result<Option<AccountRow>, LedgerError> {
+        let row = sqlx::query(AssertSqlSafe(format!("{SEEN} WHERE account = $1")))
+            .bind(account)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
+        Ok(row.as_ref().map(account_row))
     }
 
     /// Records when the token of `account` ends, as far as it says so itself.
@@ -96,8 +184,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger fails.
     pub async fn unbar(&self, account: &str) -> Result<(), LedgerError> {
-        let known = sqlx::query(AssertSqlSafe(format!("{SEEN} WHERE account = $1"))).bind(account);
-        if known.fetch_optional(&self.readers).await.map_err(|error| self.error(error))?.is_none() {
+        if self.account(account).await?.is_none() {
             return Ok(());
         }
         let account = account.to_owned();
@@ -192,7 +279,8 @@ impl Ledger {
 
 /// What is known of accounts, as [`account_row`] reads it.
 const SEEN: &str = "SELECT account, certificate_subject, certificate_serial, certificate_not_after, problem,
-     problem_since, token_expires_at FROM accounts";
+     problem_since, token_expires_at, next_certificate_not_before, next_certificate_not_after, next_certificate_problem,
+     refused_serial FROM accounts";
 
 /// Whether an account has a feed to be polled: looked up by name, for there are as many accounts as feeds.
 pub(super) const POLLED: &str = "SELECT EXISTS (SELECT 1 FROM feeds WHERE feed > $1 || '/' AND feed < $1 || '0'
@@ -206,7 +294,17 @@ fn account_row(row: &SqliteRow) -> AccountRow {
     });
     let problem_since = time(row.get::<Option<&str>, _>(5));
     let token_expires_at = time(row.get::<Option<&str>, _>(6));
-    AccountRow { account: row.get(0), certificate, token_expires_at, problem: row.get(4), problem_since }
+    let next = time(row.get::<Option<&str>, _>(7)).zip(time(row.get::<Option<&str>, _>(8)));
+    AccountRow {
+        account: row.get(0),
+        certificate,
+        next_certificate: next.map(|(not_before, not_after)| Span { not_before, not_after }),
+        next_certificate_problem: row.get(9),
+        refused_serial: row.get(10),
+        token_expires_at,
+        problem: row.get(4),
+        problem_since,
+    }
 }
 
 /// Answers whether there is a problem, new or another than before.

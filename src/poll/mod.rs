@@ -34,6 +34,7 @@ pub use source::{Lane, Platform, Source};
 use crate::clock::Clock;
 use crate::connector::{Connector, ConnectorError};
 use crate::feed::FeedName;
+use crate::http::skew::SkewWatch;
 use crate::intake::{DISTRUST, Intake, IntakeError};
 use crate::ledger::{ClaimTerms, Due, Ledger, LedgerError, ListingTerms, PollEnd};
 use crate::log::event;
@@ -68,6 +69,8 @@ pub struct Poller {
     pub room: Room,
     /// Gives tokens.
     pub tokens: Arc<Manager>,
+    /// Compares the platforms' clocks with ours.
+    pub clocks: Arc<SkewWatch>,
     /// Connections open at a time, in all.
     pub connections: Arc<Semaphore>,
     /// Turns true when the daemon stops: nothing new begins.
@@ -184,6 +187,11 @@ impl Poller {
     /// Lists `feed` and fetches what is not held.
     async fn list<C: Connector>(&self, feed: &Feed, due: &Due, claim: &Claim, way: &C) -> Result<Report, LedgerError> {
         let Listed { listing, cut } = listing::list(self, feed, due, claim, way).await?;
+        if let Some(Cut::Fault(ConnectorError::Access(access))) = &cut
+            && access.cause.is_about_the_certificate()
+        {
+            self.ledger.refuse_certificate(feed.name.account_name()).await?;
+        }
         // What was there at the first listing is only known from the whole of it.
         let skips = feed.source.skips_first_listing() && !due.listed_before;
         match cut {

@@ -17,6 +17,7 @@ use crate::connector::fast::soap::Soap;
 use crate::connector::fast::webdav::Webdav;
 use crate::connector::resource::{Items, Resource};
 use crate::feed::Kind;
+use crate::http::skew::SkewWatch;
 use crate::http::verifier::ServerVerifier;
 use crate::http::{Client, Route, anonymous_tls};
 use crate::ledger::{CertificateFacts, LedgerError};
@@ -146,18 +147,19 @@ impl Poller {
     pub(super) async fn connect(&self, feed: &Feed) -> Result<Result<Way, String>, LedgerError> {
         match &feed.source {
             Source::Fast(account, kind) => {
-                let identity = account::identity(account).await;
+                let account::Choice { identity, successor } = self.choose(feed, account).await?;
                 let certificate = identity.as_ref().ok().map(account::facts);
                 let outcome = identity.and_then(|identity| match account::fatal(&identity, self.clock.now()) {
                     Some(problem) => Err(problem),
-                    None => account::way(account, *kind, &identity),
+                    None => account::way(account, *kind, &identity, self.clocks()),
                 });
                 self.record(feed, certificate, outcome.as_ref().err().cloned()).await?;
+                self.ledger.record_successor(feed.name.account_name(), successor).await?;
                 Ok(outcome)
             }
             Source::Resource(platform, resource) => Ok(self.gateway(feed, platform, resource)),
             Source::Watch(platform, watch) => {
-                let door = open_door(platform, watch).await;
+                let door = open_door(platform, watch, self.clocks()).await;
                 let expires = door.as_ref().ok().and_then(|door| Jwt::read(&door.token)?.expires_at);
                 self.ledger.record_expiry(feed.name.account_name(), expires).await?;
                 self.record(feed, None, door.as_ref().err().cloned()).await?;
@@ -166,8 +168,31 @@ impl Poller {
         }
     }
 
+    /// Chooses between the certificates of an account, and says so where it is another than last time.
+    async fn choose(&self, feed: &Feed, account: &Arc<Account>) -> Result<account::Choice, LedgerError> {
+        if account.settings.next_certificate.is_none() {
+            return Ok(account::choose(account, None, self.clock.now()).await);
+        }
+        let name = feed.name.account_name();
+        let known = self.ledger.account(name).await?;
+        let refused = known.as_ref().and_then(|row| row.refused_serial.clone());
+        let choice = account::choose(account, refused, self.clock.now()).await;
+        if let (Some(before), Ok(now)) = (known.and_then(|row| row.certificate), &choice.identity)
+            && before.serial != now.serial
+        {
+            let (serial, subject) = (&now.serial, &now.subject);
+            tracing::info!(event = event::CERTIFICATE_CHANGED, account = name, serial, subject, not_after = %now.not_after,
+                "{name} goes on with another certificate: {serial} of {subject}, valid until {}", now.not_after);
+        }
+        Ok(choice)
+    }
+
+    fn clocks(&self) -> Clocks {
+        Some(Arc::clone(&self.clocks))
+    }
+
     fn gateway(&self, feed: &Feed, platform: &Platform, settings: &Arc<config::Resource>) -> Result<Way, String> {
-        let client = client(platform, platform.timeout)?;
+        let client = client(platform, platform.timeout, self.clocks())?;
         let resource = Resource::new(client, &platform.base_url, Arc::clone(&self.tokens), feed.name.account_name());
         Ok(match &settings.items {
             Some(items) => Way::Items(Items::new(resource, &settings.path, &items.id, &items.path)),
@@ -191,17 +216,20 @@ impl Poller {
     }
 }
 
+/// Compares the clocks of those who answer with ours; `None`: nobody does.
+pub type Clocks = Option<Arc<SkewWatch>>;
+
 /// A client without a certificate.
-fn client(platform: &Platform, timeout: Duration) -> Result<Client, String> {
+fn client(platform: &Platform, timeout: Duration, clocks: Clocks) -> Result<Client, String> {
     let verifier = platform.base_url.starts_with("https://").then(|| Arc::clone(&platform.verifier));
-    let route = Route { timeout, ..route(platform) };
+    let route = Route { timeout, clocks, ..route(platform) };
     anonymous_tls(verifier).and_then(|tls| Client::new(tls, &route)).map_err(|error| error.to_string())
 }
 
 /// Reads the token of a watch's account, and makes its way to the API; else why there is none, and what to do.
-async fn open_door(platform: &Platform, watch: &Arc<Watch>) -> Result<Door, String> {
+async fn open_door(platform: &Platform, watch: &Arc<Watch>, clocks: Clocks) -> Result<Door, String> {
     let token = read_token(&watch.account.token).await?;
-    let api = api(platform, watch.settings.group, watch.settings.timeout)?;
+    let api = api(platform, watch.settings.group, watch.settings.timeout, clocks)?;
     Ok(Door { watch: Arc::clone(watch), api, token })
 }
 
@@ -209,8 +237,8 @@ async fn open_door(platform: &Platform, watch: &Arc<Watch>) -> Result<Door, Stri
 ///
 /// # Errors
 /// Why there is none.
-pub fn api(platform: &Platform, group: config::Group, timeout: Duration) -> Result<Api, String> {
-    let client = client(platform, timeout)?;
+pub fn api(platform: &Platform, group: config::Group, timeout: Duration, clocks: Clocks) -> Result<Api, String> {
+    let client = client(platform, timeout, clocks)?;
     let (route, verifier) = (route(platform), Arc::clone(&platform.verifier));
     Ok(Api::new(client, &platform.base_url, group, timeout, route, verifier))
 }
@@ -243,5 +271,6 @@ pub fn route(platform: &Platform) -> Route {
         timeout: platform.timeout,
         keep_alive: platform.concurrency,
         public_only: false,
+        clocks: None,
     }
 }

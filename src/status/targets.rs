@@ -7,11 +7,11 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::perhaps_in_milliseconds;
+use super::{Terms, perhaps_in_milliseconds};
 use crate::config::{Handover, Target};
 use crate::delivery::stale;
 use crate::feed::FeedName;
-use crate::ledger::{Backlog, Ledger, LedgerError, Stale, TargetRow};
+use crate::ledger::{Backlog, Incidents, Ledger, LedgerError, Stale, TargetRow};
 
 /// A target, as `status` tells of it.
 #[derive(Clone, Debug, Serialize)]
@@ -26,6 +26,11 @@ pub struct TargetStatus {
     pub failed: i64,
     /// Deliveries given up.
     pub abandoned: i64,
+    /// Since when the first of these does.
+    #[serde(serialize_with = "perhaps_in_milliseconds")]
+    pub failing_since: Option<Timestamp>,
+    /// Why that one failed.
+    pub error: Option<String>,
     /// Why nothing can be delivered to it.
     pub problem: Option<String>,
     /// Since when.
@@ -38,30 +43,32 @@ pub struct TargetStatus {
     pub stale_since: Option<Timestamp>,
 }
 
-/// To whom documents are handed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Recipients<'a> {
-    /// The targets of the configuration.
-    pub targets: &'a [Target],
-    /// Whether inboxes are looked into; else what housekeeping last saw there is told.
-    pub look: bool,
-}
-
-/// The facts on those of `targets` that want one of `feeds`; inboxes are looked into.
+/// The facts on those targets of the configuration that want one of `feeds`.
 pub(super) async fn facts(
     ledger: &Ledger,
-    recipients: Recipients<'_>,
+    terms: &Terms<'_>,
     feeds: &[FeedName],
     backlog: &BTreeMap<String, Backlog>,
     now: Timestamp,
 ) -> Result<Vec<TargetStatus>, LedgerError> {
     let known = ledger.targets().await?;
-    let wanted = recipients.targets.iter().filter(|target| feeds.iter().any(|feed| target.wants(feed)));
+    let mut stuck = BTreeMap::new();
+    for Incidents { of, at, .. } in ledger.stuck_deliveries().await? {
+        let error = ledger.delivery_error(&of).await?;
+        stuck.insert(of, (at, error));
+    }
+    let wanted = terms.settings.delivery.targets.iter().filter(|target| feeds.iter().any(|feed| target.wants(feed)));
     let facts = wanted.map(|target| {
         let waiting = backlog.get(&target.name).copied().unwrap_or_default();
-        one(target, known.get(&target.name).cloned().unwrap_or_default(), waiting, recipients.look.then_some(now))
+        one(target, known.get(&target.name).cloned().unwrap_or_default(), waiting, terms.look.then_some(now))
     });
-    Ok(join_all(facts).await)
+    let mut facts = join_all(facts).await;
+    for target in &mut facts {
+        if let Some((since, error)) = stuck.remove(&target.target) {
+            (target.failing_since, target.error) = (since, error);
+        }
+    }
+    Ok(facts)
 }
 
 async fn one(target: &Target, row: TargetRow, waiting: Backlog, look: Option<Timestamp>) -> TargetStatus {
@@ -78,6 +85,8 @@ async fn one(target: &Target, row: TargetRow, waiting: Backlog, look: Option<Tim
         waiting: waiting.pending + waiting.failed,
         failed: waiting.failed,
         abandoned: waiting.abandoned,
+        failing_since: None,
+        error: None,
         problem: row.problem,
         problem_since: row.problem_since,
         stale_file,

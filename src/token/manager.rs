@@ -8,11 +8,11 @@ use tokio::sync::watch;
 
 use super::grant::{self, Denial, Granted};
 use super::holding::{self, Obstacle, Token, good, moment};
-use super::skew::SkewWatch;
 use super::way::{Way, connect};
 use super::{Client, TokenError};
 use crate::clock::Clock;
 use crate::http::HttpError;
+use crate::http::skew::SkewWatch;
 use crate::ledger::{Ledger, LedgerError, Moment, TokenRow};
 use crate::log::event;
 
@@ -29,7 +29,7 @@ pub struct Manager {
     stopping: watch::Receiver<bool>,
     way: RwLock<Way>,
     slots: RwLock<HashMap<String, Arc<Slot>>>,
-    skew: SkewWatch,
+    clocks: Arc<SkewWatch>,
 }
 
 /// An account's place.
@@ -76,11 +76,12 @@ impl Drop for Landing {
 }
 
 impl Manager {
-    /// A manager without accounts yet; those who wait give up when `stopping` turns true.
+    /// A manager without accounts yet; those who wait give up when `stopping` turns true. `clocks` compares the clocks of
+    /// those who are asked.
     #[must_use]
-    pub fn new(ledger: Ledger, clock: Arc<dyn Clock>, stopping: watch::Receiver<bool>) -> Self {
+    pub fn new(ledger: Ledger, clock: Arc<dyn Clock>, clocks: Arc<SkewWatch>, stopping: watch::Receiver<bool>) -> Self {
         let (way, slots) = (RwLock::default(), RwLock::default());
-        Self { ledger, clock, stopping, way, slots, skew: SkewWatch::default() }
+        Self { ledger, clock, stopping, way, slots, clocks }
     }
 
     /// Serves just these clients from now on. A request under way is finished as it began.
@@ -245,7 +246,7 @@ impl Manager {
         let asked = moment(&*self.clock);
         holding::begin(&mut row, &asked);
         self.keep(slot, client, row.clone(), None).await?;
-        let denial = match self.request(client, &secret, asked.0).await {
+        let denial = match self.request(client, &secret).await {
             Ok(granted) => {
                 let mut held = row.clone();
                 holding::obtained(&mut held, granted, asked);
@@ -309,15 +310,12 @@ impl Manager {
         Ok(())
     }
 
-    async fn request(&self, client: &Client, secret: &SecretString, asked: jiff::Timestamp) -> Result<Granted, Denial> {
+    async fn request(&self, client: &Client, secret: &SecretString) -> Result<Granted, Denial> {
         let unanswered = |error: HttpError| grant::unanswered(client, &error);
         let way = self.way.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let (http, origin) = connect(client, way).await.map_err(unanswered)?;
+        let http = connect(client, way, Arc::clone(&self.clocks)).await.map_err(unanswered)?;
         let form = grant::form(client, secret);
         let answer = http.post_form(&client.token_url, "application/json", &form).await.map_err(unanswered)?;
-        if let Some(date) = answer.date() {
-            self.skew.compare(&origin, date, asked, self.clock.now());
-        }
         grant::read(client, secret, answer).await
     }
 }

@@ -14,7 +14,6 @@ mod grant;
 mod holding;
 mod manager;
 pub mod service;
-mod skew;
 mod way;
 
 pub use account::{Client, accounts, unusable};

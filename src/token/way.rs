@@ -1,9 +1,11 @@
 //! The way to a token server, made for one request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Client;
 use crate::config::Address;
+use crate::http::skew::SkewWatch;
 use crate::http::verifier::ServerVerifier;
 use crate::http::{self, HttpError, Route, anonymous_tls};
 
@@ -20,8 +22,8 @@ pub struct Way {
     pub ca_certificate: Option<std::path::PathBuf>,
 }
 
-/// A client for one request, and the origin it is bound to.
-pub(super) async fn connect(client: &Client, way: Way) -> Result<(http::Client, String), HttpError> {
+/// A client for one request.
+pub(super) async fn connect(client: &Client, way: Way, clocks: Arc<SkewWatch>) -> Result<http::Client, HttpError> {
     let address = Address::parse(&client.token_url).map_err(|fault| HttpError::Setup(fault.to_owned()))?;
     let plain = address.origin.starts_with("http://");
     let ca_certificate = way.ca_certificate.clone();
@@ -33,13 +35,14 @@ pub(super) async fn connect(client: &Client, way: Way) -> Result<(http::Client, 
     });
     let tls = tls.await.map_err(|error| HttpError::Setup(error.to_string()))??;
     let route = Route {
-        origin: address.origin.clone(),
+        origin: address.origin,
         loopback: address.loopback,
         proxy: way.proxy,
         no_proxy: way.no_proxy,
         timeout: TIMEOUT,
         keep_alive: 0,
         public_only: false,
+        clocks: Some(clocks),
     };
-    Ok((http::Client::new(tls, &route)?, address.origin))
+    http::Client::new(tls, &route)
 }

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use vaguemestre::clock::SetClock;
 use vaguemestre::config;
+use vaguemestre::http::skew::SkewWatch;
 use vaguemestre::ledger::Ledger;
 use vaguemestre::simulator::oauth::Tokens;
 use vaguemestre::token::{self, Manager, TokenError, Way};
@@ -80,7 +81,12 @@ impl Office {
         std::fs::create_dir_all(&state).unwrap();
         let ledger = Ledger::open(&state, self.clock.now()).await.unwrap();
         let (running, stopping) = watch::channel(false);
-        let manager = Arc::new(Manager::new(ledger.clone(), self.clock.clone(), stopping));
+        let manager = Arc::new(Manager::new(
+            ledger.clone(),
+            self.clock.clone(),
+            Arc::new(SkewWatch::new(self.clock.clone())),
+            stopping,
+        ));
         let loaded = config::load(&self.path("vaguemestre.toml"), std::iter::empty());
         let settings = loaded.settings.unwrap_or_else(|| panic!("{:#?}", loaded.findings));
         manager.serve(token::accounts(&settings), Way::default());

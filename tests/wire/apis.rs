@@ -16,6 +16,7 @@ use vaguemestre::connector::Page;
 use vaguemestre::connector::entreprise::{Api, Call, Meaning};
 use vaguemestre::connector::resource::{Held, Items, Resource};
 use vaguemestre::feed::RemoteDocument;
+use vaguemestre::http::skew::SkewWatch;
 use vaguemestre::http::verifier::ServerVerifier;
 use vaguemestre::http::{Client, Route, anonymous_tls};
 use vaguemestre::ledger::Ledger;
@@ -74,7 +75,7 @@ async fn manager(token_url: &str, accounts: usize) -> (tempfile::TempDir, Arc<Ma
     let loaded = config::load(&file, std::iter::empty());
     let settings = loaded.settings.unwrap_or_else(|| panic!("{:#?}", loaded.findings));
     let (running, stopping) = watch::channel(false);
-    let manager = Arc::new(Manager::new(ledger, clock, stopping));
+    let manager = Arc::new(Manager::new(ledger, clock.clone(), Arc::new(SkewWatch::new(clock)), stopping));
     manager.serve(token::accounts(&settings), Way::default());
     (folder, manager, running)
 }

@@ -14,7 +14,7 @@ mod story;
 use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use jiff::Timestamp;
 use tokio::time::timeout;
@@ -96,17 +96,12 @@ impl Demo<'_> {
             }
         }
         let ledger = Ledger::open_reading(&self.stage.state()).await?;
+        let loaded = crate::config::load(self.stage.config().as_ref(), std::iter::empty());
+        let settings = loaded.settings.context("the demo's own configuration is invalid")?;
+        let terms = status::Terms::new(&settings, false);
         let overview = loop {
             let now = self.clock.now();
-            let overview = status::overview(
-                &ledger,
-                &self.stage.state(),
-                |_| stage::INTERVAL,
-                status::Recipients::default(),
-                now,
-                |_| true,
-            )
-            .await?;
+            let overview = status::overview(&ledger, &terms, now, |_| true).await?;
             if overview.feeds.iter().all(|feed| feed.waiting_deliveries == 0) {
                 break overview;
             }

@@ -69,6 +69,23 @@ pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D)
     parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
+/// The same of what may be absent.
+pub(in crate::config) mod perhaps {
+    use super::{Deserialize, Deserializer, Duration, Serializer, parse, show};
+
+    pub(in crate::config) fn serialize<S: Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        match span {
+            Some(span) => to.serialize_some(&show(*span)),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|text| parse(&text).map_err(serde::de::Error::custom)).transpose()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,6 +72,7 @@ pub(super) async fn fetch(url: &str, route: &Route, verifier: &Arc<ServerVerifie
         public_only: !loopback,
         timeout: TIMEOUT,
         keep_alive: 0,
+        clocks: None,
         ..route.clone()
     };
     let client = Client::new(anonymous_tls(verifier)?, &route)?;

@@ -1,10 +1,11 @@
 //! Our clock against the platforms': certificates, windows and the lives of tokens are judged by it (T6).
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::clock::Clock;
 use crate::log::event;
 
 /// From so much on, an operator is told.
@@ -12,20 +13,40 @@ const TOLERATED: SignedDuration = SignedDuration::from_secs(2);
 /// `Date` is cut to the second.
 const GRAIN: SignedDuration = SignedDuration::from_secs(1);
 
-/// Who was found to have another time; said once, and once more when it has healed.
-#[derive(Debug, Default)]
-pub(super) struct SkewWatch {
-    off: Mutex<HashSet<String>>,
+/// Compares our clock with that of each platform that answers. A difference is said once, and once more when it has healed.
+#[derive(Debug)]
+pub struct SkewWatch {
+    clock: Arc<dyn Clock>,
+    /// By origin: the seconds by which our clock is behind; `None` where the two agree.
+    known: Mutex<BTreeMap<String, Option<i64>>>,
 }
 
 impl SkewWatch {
-    /// Compares the `date` of an answer of `origin` with our time when it was asked and when it had answered.
-    pub(super) fn compare(&self, origin: &str, date: Timestamp, asked: Timestamp, answered: Timestamp) {
-        let skew = skew(date, asked, answered);
-        let mut off = self.off.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Compares by `clock`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, known: Mutex::default() }
+    }
+
+    /// The present, for [`SkewWatch::compare`].
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What is known of each platform that has answered: the seconds by which our clock is behind (negative: ahead), or that
+    /// the two agree.
+    #[must_use]
+    pub fn known(&self) -> BTreeMap<String, Option<i64>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Compares the `date` of an answer of `origin` that has just come with our time, and with that at which it was `asked`.
+    pub(super) fn compare(&self, origin: &str, date: Timestamp, asked: Timestamp) {
+        let skew = skew(date, asked, self.clock.now());
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if skew.abs() > TOLERATED {
-            if off.insert(origin.to_owned()) {
-                let seconds = skew.as_secs();
+            let seconds = skew.as_secs();
+            if known.insert(origin.to_owned(), Some(seconds)).flatten().is_none() {
                 let direction = if seconds > 0 { "behind" } else { "ahead of" };
                 tracing::warn!(
                     event = event::CLOCK_SKEW,
@@ -35,7 +56,7 @@ impl SkewWatch {
                     seconds.abs()
                 );
             }
-        } else if off.remove(origin) {
+        } else if known.get(origin) != Some(&None) && known.insert(origin.to_owned(), None).is_some() {
             tracing::info!(origin, "this machine's clock agrees with that of {origin} again");
         }
     }

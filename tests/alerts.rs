@@ -1,0 +1,340 @@
+//! Early warnings: what is amiss is told once to those whom `[[alerts]]` names, until it is over; and a certificate that follows
+//! takes over by itself.
+#![cfg(feature = "simulator")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::hook::Hook;
+use common::{PATIENCE, SIREN, Town, complained, told};
+use serde_json::Value;
+use tokio::time::timeout;
+use vaguemestre::feed::Kind;
+use vaguemestre::simulator::keys::Standing;
+use vaguemestre::simulator::{Fault, Matcher, Times};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The table of somebody who is told by `hook`.
+fn told_by(hook: &Hook, more: &str) -> String {
+    format!("[[alerts]]\nname = \"exploitation\"\nwebhook = \"{}\"\n{more}\n", hook.url)
+}
+
+/// All that `hook` was told, one alert after the other.
+fn alerts(hook: &Hook) -> Vec<Value> {
+    hook.told().iter().flat_map(|told| told.json()["alerts"].as_array().unwrap().clone()).collect()
+}
+
+/// Waits until `hook` was told that `kind` is in that `state`, and answers that alert.
+async fn wait_for(hook: &Hook, kind: &str, state: &str) -> Value {
+    let found = timeout(PATIENCE, async {
+        loop {
+            if let Some(alert) = alerts(hook).into_iter().find(|it| it["kind"] == kind && it["state"] == state) {
+                return alert;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    found.await.unwrap_or_else(|_| panic!("no {kind} {state}: {:#?}", alerts(hook)))
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_work_is_told_once_with_the_remedy_and_told_again_when_it_works() {
+    let town = Town::bare().await;
+    let hook = Hook::open().await;
+    std::fs::write(town.shared("key"), "s3cret\n").unwrap();
+    let more = "secret = { file = \"key\" }";
+    let mairie = town.account("mairie", SIREN, Standing::Expired) + "label = \"Mairie de Sète\"\ncontact = \"04 99\"\n";
+    let well = town.account("ccas", "213400010", Standing::Valid);
+    town.configure("1s", "", &(mairie + &well + &told_by(&hook, more)));
+    std::fs::set_permissions(town.shared("key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let daemon = town.start().await;
+    let alert = wait_for(&hook, "account_unusable", "raised").await;
+    assert_eq!((alert["subject"].as_str(), alert["severity"].as_str()), (Some("fast/mairie"), Some("error")));
+    assert!(alert["message"].as_str().unwrap().contains("the certificate expired on"), "{alert}");
+    assert!(alert["remedy"].as_str().unwrap().contains("systemctl reload vaguemestre"), "{alert}");
+    assert_eq!((alert["label"].as_str(), alert["contact"].as_str()), (Some("Mairie de Sète"), Some("04 99")));
+    let first = hook.told()[0].clone();
+    assert!(first.headers["x-vaguemestre-signature"].starts_with("sha256="), "{first:?}");
+    assert_eq!(first.headers["idempotency-key"], first.json()["notice"].as_str().unwrap());
+    assert!(first.json()["summary"].as_str().unwrap().starts_with("vaguemestre on "), "{first:?}");
+    daemon.wait_event("alert.sent").await;
+    assert!(daemon.stop().await.success());
+
+    // Whoever was told is not told by the next run.
+    let daemon = town.start().await;
+    let before = hook.told().len();
+    std::fs::remove_file(town.shared("mairie")).unwrap();
+    let mairie = town.account("mairie", SIREN, Standing::Valid);
+    assert!(mairie.contains("certificate = \"mairie\""), "its file is exchanged for a good one: {mairie}");
+    daemon.signal("HUP");
+    let over = wait_for(&hook, "account_unusable", "cleared").await;
+    assert!(over["cleared_at"].is_string(), "{over}");
+    assert_eq!(alerts(&hook).iter().filter(|it| it["kind"] == "account_unusable").count(), 2, "{:?}", hook.told());
+    assert!(hook.told().len() > before);
+    town.wait_value("SELECT count(*) FROM alerts WHERE kind = 'account_unusable'", "0").await;
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_certificate_that_ends_is_told_to_a_program_by_mail_and_to_the_log() {
+    let town = Town::bare().await;
+    town.program("mail", "printf '%s\\n' \"$@\" > arguments; cat > text; printf %s \"$VAGUEMESTRE_JSON\" > json");
+    let mairie = town.account("mairie", SIREN, Standing::ExpiresIn(20 * DAY + DAY / 2));
+    let alert = format!(
+        "[[alerts]]\nname = \"courriel\"\ncommand = [\"{}\", \"-s\", \"{{summary}}\", \"a@example.fr\"]\n",
+        town.shared("mail").display()
+    );
+    town.configure("1s", "", &(mairie + &alert));
+    let daemon = town.start().await;
+    daemon.wait_event("alert.sent").await;
+    let arguments = town.read("arguments");
+    let [dash, summary, to] = arguments.lines().collect::<Vec<_>>()[..] else { panic!("{arguments}") };
+    assert_eq!((dash, to), ("-s", "a@example.fr"));
+    assert!(summary.ends_with("the certificate of fast/mairie ends in 20 days; order the next one"), "{summary}");
+    let text = town.read("text");
+    assert!(text.contains("WARNING") && text.contains("what to do: order a successor"), "{text}");
+    let json: Value = serde_json::from_str(&town.read("json")).unwrap();
+    assert_eq!(json["alerts"][0]["kind"], "certificate_expiring");
+    let said = daemon.wait_event("certificate.expiring").await;
+    assert_eq!((said["days"].as_i64(), said["account"].as_str()), (Some(20), Some("fast/mairie")), "{said}");
+    assert!(daemon.stop().await.success());
+    assert_eq!(daemon_events(&town, "certificate.expiring"), 1, "once");
+}
+
+/// Events of that name in all logs of a town.
+fn daemon_events(town: &Town, name: &str) -> usize {
+    let logs = std::fs::read_dir(town.folder.path()).unwrap().filter_map(Result::ok).map(|entry| entry.path());
+    let logs = logs.filter(|path| path.extension().is_some_and(|it| it == "log"));
+    logs.map(|path| std::fs::read_to_string(path).unwrap().matches(&format!("\"{name}\"")).count()).sum()
+}
+
+#[tokio::test]
+async fn documents_that_need_a_person_are_told_and_told_again_when_there_are_more() {
+    let town = Town::bare().await;
+    let hook = Hook::open().await;
+    town.configure("1ms", "", &(town.account("mairie", SIREN, Standing::Valid) + &told_by(&hook, "")));
+    town.put_many(Kind::Chorus, 1, 1, 500);
+    town.platform.set_fault(Matcher::download(1), Fault::HtmlWith200, Times::Always);
+    town.platform.set_fault(Matcher::download(2), Fault::HtmlWith200, Times::Always);
+    let daemon = town.start().await;
+    let alert = wait_for(&hook, "document_abandoned", "raised").await;
+    assert_eq!(alert["subject"], "fast/mairie/chorus");
+    assert!(alert["message"].as_str().unwrap().starts_with("1 document "), "{alert}");
+    town.put_many(Kind::Chorus, 2, 1, 500);
+    let two = |hook: &Hook| alerts(hook).iter().any(|it| it["message"].as_str().unwrap().starts_with("2 documents "));
+    timeout(PATIENCE, async {
+        while !two(&hook) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
+    let dismissed = town.run(&["dismiss", "fast/mairie/chorus", "1", "2", "--reason", "by hand"]).await;
+    assert!(dismissed.status.success(), "{}", complained(&dismissed));
+    wait_for(&hook, "document_abandoned", "cleared").await;
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn who_cannot_be_reached_is_told_later_and_status_says_so_meanwhile() {
+    let town = Town::bare().await;
+    let hook = Hook::open().await;
+    hook.answer("503 Service Unavailable", "", "back soon");
+    town.configure("1s", "", &(town.account("mairie", SIREN, Standing::Expired) + &told_by(&hook, "")));
+    let daemon = town.start().await;
+    let failed = daemon.wait_event("alert.failed").await;
+    assert!(failed["error"].as_str().unwrap().contains("503: back soon"), "{failed}");
+    let shown = told(&town.run(&["status"]).await);
+    assert!(shown.contains("alerts cannot be told to exploitation: ") && shown.contains("503"), "{shown}");
+    daemon.wait_event("alert.sent").await;
+    let [first, second] = &hook.told()[..] else { panic!("{:?}", hook.told()) };
+    assert_eq!(first.headers["idempotency-key"], second.headers["idempotency-key"], "the same notice");
+    let shown = told(&town.run(&["status"]).await);
+    assert!(!shown.contains("cannot be told"), "{shown}");
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn who_wants_only_errors_is_not_told_of_what_may_wait() {
+    let town = Town::bare().await;
+    let (all, errors) = (Hook::open().await, Hook::open().await);
+    let errors_only = told_by(&errors, "severity = \"error\"").replace("exploitation", "astreinte");
+    let tables = town.account("mairie", SIREN, Standing::ExpiresIn(20 * DAY))
+        + &town.account("ccas", "213400010", Standing::Expired)
+        + &told_by(&all, "")
+        + &errors_only;
+    town.configure("1s", "", &tables);
+    let daemon = town.start().await;
+    wait_for(&all, "certificate_expiring", "raised").await;
+    wait_for(&all, "account_unusable", "raised").await;
+    wait_for(&errors, "account_unusable", "raised").await;
+    assert!(alerts(&errors).iter().all(|it| it["severity"] == "error"), "{:?}", alerts(&errors));
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn little_room_on_the_disk_is_told_before_there_is_none() {
+    let town = Town::with_interval("1s").await;
+    let hook = Hook::open().await;
+    let free = vaguemestre::state::free_space(town.folder.path()).unwrap();
+    let config = std::fs::read_to_string(town.config()).unwrap() + &told_by(&hook, "");
+    let with_reserve = |reserve: u64| {
+        let text = config.replace("reserve = \"1MiB\"", &format!("reserve = \"{}MiB\"", reserve >> 20));
+        std::fs::write(town.config(), text).unwrap();
+    };
+    with_reserve(free / 3 * 2);
+    let daemon = town.start().await;
+    let alert = wait_for(&hook, "disk_low", "raised").await;
+    assert_eq!(alert["severity"], "warning");
+    let said = daemon.wait_event("disk.low").await;
+    assert_eq!(said["level"], "WARN", "{said}");
+    with_reserve(free / 2 * 3);
+    daemon.signal("HUP");
+    timeout(PATIENCE, async {
+        while !alerts(&hook).iter().any(|it| it["kind"] == "disk_low" && it["severity"] == "error") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
+    let (status, code) = town.status().await;
+    assert_eq!((status["troubles"][0]["kind"].as_str(), code), (Some("disk_low"), Some(1)), "{status}");
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_feed_that_brings_nothing_for_too_long_is_told() {
+    let town = Town::bare().await;
+    let hook = Hook::open().await;
+    let mairie = town.account("mairie", SIREN, Standing::Valid) + "silent_after = \"1s\"\nfeeds = [\"chorus\"]\n";
+    town.configure("1h", "", &(mairie + &told_by(&hook, "")));
+    let daemon = town.start().await;
+    let alert = wait_for(&hook, "feed_silent", "raised").await;
+    assert_eq!(alert["subject"], "fast/mairie/chorus");
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_feed_is_told_to_fail_only_after_two_hours() {
+    let town = Town::bare().await;
+    let hook = Hook::open().await;
+    let mairie = town.account("mairie", SIREN, Standing::Valid) + "feeds = [\"chorus\"]\n";
+    town.configure("1s", "", &(mairie + &told_by(&hook, "")));
+    let listing = Matcher::listing(SIREN, Kind::Chorus);
+    town.platform.set_fault(listing, Fault::Status(503, "".into(), Vec::new()), Times::Always);
+    let daemon = town.start().await;
+    daemon.wait_event("feed.failing").await;
+    let (status, _) = town.status().await;
+    let trouble = &status["troubles"][0];
+    assert_eq!((trouble["kind"].as_str(), trouble["severity"].as_str()), (Some("feed_failing"), Some("passing")));
+    assert!(daemon.stop().await.success());
+    assert!(alerts(&hook).is_empty(), "{:?}", alerts(&hook));
+    town.query("UPDATE feeds SET failing_since = '2026-01-01T00:00:00.000Z'").await;
+    let daemon = town.start().await;
+    let alert = wait_for(&hook, "feed_failing", "raised").await;
+    assert!(alert["message"].as_str().unwrap().contains("503"), "{alert}");
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_test_is_sent_by_hand_and_what_is_wrong_with_the_way_is_found_by_check() {
+    let town = Town::with_interval("1h").await;
+    let none = town.run(&["alert"]).await;
+    assert_eq!(none.status.code(), Some(1));
+    assert!(complained(&none).contains("no [[alerts]]") && complained(&none).contains("remedy"), "{none:?}");
+    let hook = Hook::open().await;
+    let gone = "[[alerts]]\nname = \"courriel\"\ncommand = [\"/usr/bin/no-such-mailer\"]\n";
+    let config = std::fs::read_to_string(town.config()).unwrap() + &told_by(&hook, "") + gone;
+    std::fs::write(town.config(), config).unwrap();
+    let sent = town.run(&["alert", "exploitation"]).await;
+    assert!(sent.status.success() && told(&sent).contains("exploitation: a test was taken"), "{sent:?}");
+    assert_eq!(alerts(&hook)[0]["kind"], "test");
+    let failed = town.run(&["alert"]).await;
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(told(&failed).contains("courriel: the program /usr/bin/no-such-mailer cannot be called"), "{failed:?}");
+    let unknown = town.run(&["alert", "nobody"]).await;
+    assert!(complained(&unknown).contains("no table [[alerts]] is named nobody"), "{unknown:?}");
+    let checked = town.run(&["check"]).await;
+    assert!(
+        told(&checked).contains("problem: alerts \"courriel\": the program /usr/bin/no-such-mailer"),
+        "{checked:?}"
+    );
+}
+
+/// The account `mairie` with a certificate of `present` standing, and one that follows of `next`.
+fn with_next(town: &Town, present: Standing, next: Standing) -> String {
+    let mairie = town.account("mairie", SIREN, present);
+    let file = town.keys.client("mairie-2", next).unwrap().write(town.folder.path(), "next").unwrap();
+    format!("{mairie}next_certificate = \"{}\"\n", file.file_name().unwrap().to_str().unwrap())
+}
+
+#[tokio::test]
+async fn the_next_certificate_takes_over_when_the_first_has_ended() {
+    let town = Town::bare().await;
+    town.configure("1h", "", &with_next(&town, Standing::Expired, Standing::Valid));
+    town.put_many(Kind::Chorus, 1, 2, 500);
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM documents WHERE state = 'delivered'", "2").await;
+    let (status, code) = town.status().await;
+    assert_eq!(code, Some(0), "{status}");
+    assert!(status["accounts"][0]["certificate_subject"].as_str().unwrap().contains("mairie-2"), "{status}");
+    assert!(status["troubles"].as_array().unwrap().is_empty(), "{status}");
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn the_next_certificate_takes_over_when_the_first_is_refused_and_not_before() {
+    let town = Town::bare().await;
+    town.configure("1s", "", &with_next(&town, Standing::Valid, Standing::Valid));
+    town.put_many(Kind::Chorus, 1, 1, 500);
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM documents WHERE state = 'delivered'", "1").await;
+    let subject = "SELECT certificate_subject LIKE '%mairie-2%' FROM accounts";
+    assert_eq!(town.value(subject).await, "0", "the first one is good");
+    assert!(daemon.stop().await.success());
+
+    ["mairie", "next"].iter().for_each(|file| std::fs::remove_file(town.shared(file)).unwrap());
+    town.configure("1s", "", &with_next(&town, Standing::Revoked, Standing::Valid));
+    town.put_many(Kind::Chorus, 2, 1, 500);
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM documents WHERE state = 'delivered'", "2").await;
+    town.wait_value(subject, "1").await;
+    let changed = daemon.wait_event("certificate.changed").await;
+    assert_eq!(changed["account"], "fast/mairie");
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_next_certificate_that_is_not_valid_yet_waits_and_one_that_cannot_be_used_is_told_and_harms_nothing() {
+    let town = Town::bare().await;
+    let hook = Hook::open().await;
+    let soon = with_next(&town, Standing::ExpiresIn(10 * DAY), Standing::NotYetValid);
+    town.configure("1s", "", &(soon + &told_by(&hook, "")));
+    town.put_many(Kind::Chorus, 1, 1, 500);
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM documents WHERE state = 'delivered'", "1").await;
+    town.wait_value("SELECT next_certificate_not_after IS NOT NULL FROM accounts", "1").await;
+    let (status, code) = town.status().await;
+    assert_eq!(code, Some(0));
+    let kinds: Vec<&Value> = status["troubles"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
+    assert!(kinds.is_empty(), "the one that follows is there: nothing to order: {status}");
+    let shown = told(&town.run(&["status"]).await);
+    assert!(shown.contains("the next one is there, valid from"), "{shown}");
+
+    std::fs::write(town.shared("next.pem"), "no certificate").ok();
+    let config = std::fs::read_to_string(town.config()).unwrap();
+    let line = config.lines().find(|line| line.starts_with("next_certificate")).unwrap();
+    std::fs::write(town.config(), config.replace(line, "next_certificate = \"gone.pem\"")).unwrap();
+    daemon.signal("HUP");
+    let alert = wait_for(&hook, "next_certificate", "raised").await;
+    assert!(alert["message"].as_str().unwrap().contains("gone.pem"), "{alert}");
+    let checked = told(&town.run(&["check"]).await);
+    assert!(
+        checked.contains("note: account fast/mairie next_certificate: ") && checked.contains("gone.pem"),
+        "{checked}"
+    );
+    assert!(daemon.stop().await.success());
+}
