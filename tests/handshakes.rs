@@ -142,6 +142,7 @@ fn route(port: u16, proxy: Option<String>) -> Route {
         timeout: Duration::from_secs(10),
         keep_alive: 1,
         public_only: false,
+        clocks: None,
     }
 }
 

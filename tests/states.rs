@@ -54,7 +54,10 @@ async fn a_document_denied_after_an_interrupted_download_is_lost() {
     town.poll().await;
     assert_eq!(town.downloads(), 2);
     let status = town.say(&["status"]).await;
-    assert!(status.code == 1 && status.out.contains("1 document of fast/mairie/acquittements lost: asked for"), "{status:?}");
+    assert!(
+        status.code == 1 && status.out.contains("1 document of fast/mairie/acquittements lost: asked for"),
+        "{status:?}"
+    );
 
     // Support has put it back.
     town.platform.adjust(|it| it.forget_collected = None);

@@ -150,10 +150,8 @@ fn keys_that_mean_nothing_to_the_interface_are_noted() {
 
 #[test]
 fn later_sections_are_named_as_such_and_unknown_ones_get_a_suggestion() {
-    for section in ["admin"] {
-        let setup = Setup::new(&format!("{ACCOUNT}[{section}]\nanything = 1\n"));
-        setup.tells(Weight::Error, &[&format!("vaguemestre.toml:5: {section}: "), "not yet supported by this version"]);
-    }
+    Setup::new(&format!("{ACCOUNT}[admin]\nanything = 1\n"))
+        .tells(Weight::Error, &["vaguemestre.toml:5: admin: ", "not yet supported by this version"]);
     Setup::beside_account("[shedule]").tells(Weight::Error, &["shedule: unknown key", "`schedule`"]);
     Setup::beside_account("[schedule]\njiter = \"5m\"")
         .tells(Weight::Error, &["schedule.jiter: unknown key", "`jitter`"]);
