@@ -1,8 +1,8 @@
 //! What runs often, or over much, follows an index: it costs what it answers, not what the ledger holds.
 
 use super::super::{
-    accounts, catalogue, deliveries, documents, dossier, feeds, files, keeping, listing, replaying, retention,
-    subjects, versions,
+    accounts, catalogue, deliveries, documents, dossier, feeds, files, incidents, keeping, listing, replaying,
+    retention, subjects, versions,
 };
 use super::*;
 
@@ -57,6 +57,19 @@ async fn the_backlog_is_counted_among_what_waits() {
 async fn what_is_held_is_replayed_page_by_page_in_order() {
     let plan = Desk::new().await.plan(replaying::HELD).await;
     assert!(plan.contains("documents_listed (feed=? AND id>?)") && !plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+#[tokio::test]
+async fn what_went_wrong_lately_is_counted_among_that_alone() {
+    let desk = Desk::new().await;
+    for (query, index) in [
+        (incidents::REJECTED, "documents_rejected (stored_at>?)"),
+        (incidents::GONE, "documents_gone (requested_at>?)"),
+        (incidents::STUCK, "deliveries_failed"),
+    ] {
+        let plan = desk.plan(query).await;
+        assert!(plan.contains(index), "{plan}");
+    }
 }
 
 #[tokio::test]
