@@ -40,7 +40,7 @@ async fn what_keeps_commands_from_starting_is_told_whole_and_in_the_order_of_the
 }
 
 #[tokio::test]
-async fn the_manual_page_holds_every_command_with_its_options_and_points_to_no_other_page() {
+async fn the_manual_page_holds_every_command_with_its_options_and_points_to_no_page_that_does_not_exist() {
     let town = Town::bare().await;
     let page = String::from_utf8(town.run(&["man"]).await.stdout).unwrap();
     let commands = ["run", "check", "config", "poll", "plan", "status", "documents", "retry", "dismiss", "demo"];
@@ -50,5 +50,6 @@ async fn the_manual_page_holds_every_command_with_its_options_and_points_to_no_o
     for option in ["config", "online", "from", "for", "json", "state", "since", "accept", "again", "reason", "keep"] {
         assert!(page.contains(&format!("\\-\\-{option}\\fR")), "{option}: {page}");
     }
-    assert!(!page.contains("(1)\n"), "{page}");
+    let others: Vec<&str> = page.lines().filter(|line| line.contains("vaguemestre") && line.contains("(1)")).collect();
+    assert!(others.is_empty(), "pages that do not exist: {others:?}");
 }

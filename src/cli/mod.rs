@@ -119,8 +119,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Prints completions for a shell
     Completions(completions::Arguments),
-    /// Prints the manual page
-    Man,
+    /// Prints a manual page
+    Man(man::Arguments),
 }
 
 /// What a command failed with, for `main`.
@@ -197,7 +197,7 @@ impl Invocation {
             #[cfg(feature = "simulator")]
             Command::Demo(arguments) => demo::execute(&context, &arguments),
             Command::Completions(arguments) => completions::execute(&arguments, Self::command()),
-            Command::Man => man::execute(Self::command()),
+            Command::Man(arguments) => man::execute(&arguments, Self::command()),
         }
     }
 }

@@ -18,6 +18,7 @@ mod keys;
 mod layers;
 mod noun;
 mod pattern;
+mod reference;
 mod rules;
 mod secret;
 mod settings;
@@ -34,6 +35,7 @@ pub use apis::*;
 pub use assemble::{PISTE_SANDBOX_TOKEN_URL, PISTE_TOKEN_URL};
 pub use finding::{Finding, Place, Weight};
 pub use pattern::{NotAPattern, Patterns};
+pub use reference::{Unless, all_keys, unless_set};
 pub use secret::{SecretError, SecretRef};
 pub use settings::*;
 
