@@ -65,7 +65,7 @@ impl Book {
         self.next += 1;
         for want in wants {
             if let Some(bucket) = self.buckets.get_mut(&want.bucket) {
-                bucket.leave(id, now);
+                bucket.leave(id, now, self.time);
             }
         }
         Ok(id)

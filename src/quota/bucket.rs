@@ -6,7 +6,7 @@ use super::server_time::{MINUTE, ServerTime, minute};
 
 /// A call that met no answer may be counted for as long: the server may take it up late.
 const LATE: i64 = 60_000;
-/// So many answers of a minute without headers mean that there are none.
+/// So many calls that asked, one after the other, and were answered without headers mean that there are none.
 const MUTE: u32 = 3;
 /// Calls older than this count in no minute that matters.
 const FORGOTTEN: i64 = 4 * MINUTE;
@@ -41,6 +41,8 @@ struct Call {
     left: i64,
     /// When it was answered; for one that never was, the latest it may be counted.
     ended: Option<i64>,
+    /// It left alone, to ask what its minute allows.
+    asks: bool,
 }
 
 /// What answers said of one of the server's minutes.
@@ -63,7 +65,7 @@ pub(super) struct Bucket {
     said: Option<Said>,
     /// The server's minute in which an answer was read: until there is one in a minute, calls go alone.
     heard: Option<i64>,
-    /// Answers about one of the server's minutes whose headers said nothing.
+    /// Calls that asked what one of the server's minutes allows, and whose answers did not say it.
     mute: (i64, u32),
     /// Closed until the server's clock shows this.
     pub(super) closed_until: Option<i64>,
@@ -84,7 +86,7 @@ pub(super) enum Answer {
 impl Bucket {
     /// A bucket of `limit` calls a minute, in which calls of an earlier run, begun at `ghosts`, may still be counted.
     pub(super) fn new(limit: u32, told: bool, ghosts: &[i64]) -> Self {
-        let ghost = |&left: &i64| Call { id: 0, left, ended: Some(left + LATE) };
+        let ghost = |&left: &i64| Call { id: 0, left, ended: Some(left + LATE), asks: false };
         let calls = ghosts.iter().map(ghost).collect();
         Self {
             limit,
@@ -104,10 +106,10 @@ impl Bucket {
             return Answer::Closed(until);
         }
         let in_flight = self.in_flight();
-        let minutes = time.minutes(now, now);
-        if self.heard != Some(*minutes.end()) && in_flight > 0 {
+        if self.asks(now, time) && in_flight > 0 {
             return Answer::Alone;
         }
+        let minutes = time.minutes(now, now);
         let ours = ours(self.limit, share);
         if minutes.clone().any(|minute| self.used(minute, now, time) >= ours) {
             return Answer::Full;
@@ -145,10 +147,16 @@ impl Bucket {
         u32::try_from(self.calls.iter().filter(|call| call.ended.is_none()).count()).unwrap_or(u32::MAX)
     }
 
+    /// Whether nothing is known yet of the server's minute at `now`: a call that leaves then asks.
+    fn asks(&self, now: i64, time: ServerTime) -> bool {
+        self.heard != Some(minute(time.latest(now)))
+    }
+
     /// A call leaves.
-    pub(super) fn leave(&mut self, id: u64, now: i64) {
+    pub(super) fn leave(&mut self, id: u64, now: i64, time: ServerTime) {
+        let asks = self.asks(now, time);
         self.calls.retain(|call| now - call.ended.unwrap_or(now) < FORGOTTEN);
-        self.calls.push(Call { id, left: now, ended: None });
+        self.calls.push(Call { id, left: now, ended: None, asks });
     }
 
     /// A call that was let through did not leave after all.
@@ -165,16 +173,18 @@ impl Bucket {
 
     /// An answer has been read at `now`.
     pub(super) fn hear(&mut self, id: u64, facts: &Facts, now: i64, time: ServerTime) {
-        let mut left = now;
+        let (mut left, mut asked) = (now, false);
         for call in self.calls.iter_mut().filter(|call| call.id == id && call.ended.is_none()) {
-            (left, call.ended) = (call.left, Some(now));
+            (left, asked, call.ended) = (call.left, call.asks, Some(now));
         }
         let date = facts.date.map(|date| date.saturating_mul(1000));
         let told = self::reset(facts, date.unwrap_or(time.latest(now))).or(date).map(minute);
         let of = told.unwrap_or_else(|| minute(time.earliest(left)));
-        // Where headers came before, one answer without them tells nothing of a limit that may have changed.
+        // Where headers came before, an answer without them tells nothing of a limit that may have changed. Those to calls
+        // that were on their way when the minute turned come many at a time: they prove nothing, however many.
         let speaks = facts.limit.is_some() || facts.remaining.is_some();
-        self.mute = if self.mute.0 == of { (of, self.mute.1 + u32::from(!speaks)) } else { (of, u32::from(!speaks)) };
+        let asked_in_vain = u32::from(asked && !speaks);
+        self.mute = if self.mute.0 == of { (of, self.mute.1 + asked_in_vain) } else { (of, asked_in_vain) };
         if !self.told || speaks || self.mute.1 >= MUTE {
             self.heard = self.heard.max(Some(of));
         }

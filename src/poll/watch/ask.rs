@@ -95,9 +95,9 @@ impl Round<'_> {
                 (None, None)
             }
         };
-        let ledger = &self.poller.ledger;
-        ledger.finish_call(row, status, request_id, self.poller.clock.now()).await?;
+        // What the answer told of the platform's clock first: after a crash a call counts by that, or as unanswered.
         self.watch.desk.remember(&self.watch.wants).await?;
+        self.poller.ledger.finish_call(row, status, request_id, self.poller.clock.now()).await?;
         let meaning = match answered {
             Ok(answered) => {
                 self.watch.desk.heard(answered.facts.status).await?;
