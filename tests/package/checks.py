@@ -29,9 +29,12 @@ INSTALLED = {
     f"{DOCUMENTATION}/changelog.gz": "644 root:root",
     f"{DOCUMENTATION}/third-party.gz": "644 root:root",
     f"{DOCUMENTATION}/README.md": "644 root:root",
+    f"{DOCUMENTATION}/README.fr.md": "644 root:root",
     f"{DOCUMENTATION}/docs/operations.md": "644 root:root",
     f"{DOCUMENTATION}/examples/vaguemestre.toml": "644 root:root",
     f"{DOCUMENTATION}/examples/conf.d/fast.toml": "644 root:root",
+    f"{DOCUMENTATION}/examples/fr/vaguemestre.toml": "644 root:root",
+    f"{DOCUMENTATION}/examples/fr/conf.d/fast.toml": "644 root:root",
     f"{DOCUMENTATION}/examples/systemd/credentials.conf": "644 root:root",
 }
 FOLDERS = {
