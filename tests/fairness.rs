@@ -1,5 +1,5 @@
 //! One account does not delay another's polls: neither by a hundred thousand documents that wait, nor by a server that answers
-//! it a byte at a time.
+//! it a byte at a time. Nor does one platform delay another's, however many feeds of it wait.
 #![cfg(feature = "simulator")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::wire::{Asked, Step, Wire, answer, authority};
-use common::{SIREN, Town, sample};
+use common::{Daemon, PATIENCE, SIREN, Town, sample};
 use tokio::time::Instant;
 use vaguemestre::feed::Kind;
 use vaguemestre::simulator::Gateway;
@@ -135,8 +135,9 @@ async fn a_server_that_answers_a_byte_a_second_delays_no_other_account() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_platform_that_answers_nobody_in_time_leaves_connections_to_the_others() {
+/// A town whose `accounts` of FAST are answered a byte a second, and which asks an honest API of the customs every second,
+/// over eight connections in all.
+async fn beside_customs(accounts: usize) -> (Town, Gateway, Wire) {
     let wire = Wire::over_tls(|_| vec![Step::Drip(answer("200 OK", "", "[]"), Duration::from_secs(1))]).await;
     let town = Town::bare().await;
     let tokens = Arc::new(Tokens::start().await.unwrap());
@@ -149,10 +150,10 @@ async fn a_platform_that_answers_nobody_in_time_leaves_connections_to_the_others
     town.account("commune", SIREN, Standing::Valid);
     let account = |number: usize| {
         format!(
-            "[[fast.accounts]]\nname = \"commune{number}\"\nsiren = \"5000000{number:02}\"\ncertificate = \"commune\"\n"
+            "[[fast.accounts]]\nname = \"commune{number}\"\nsiren = \"500000{number:03}\"\ncertificate = \"commune\"\n"
         )
     };
-    let accounts: String = (0..12).map(account).collect();
+    let accounts: String = (0..accounts).map(account).collect();
     let douane = format!(
         "[douane]\ntoken_url = \"{}\"\napi_url = \"{}\"\n[[douane.accounts]]\nname = \"siege\"\n\
          username = \"COMPTE-API\"\npassword = {{ file = \"password\" }}\n[[douane.resources]]\nname = \"suivi\"\n\
@@ -165,14 +166,60 @@ async fn a_platform_that_answers_nobody_in_time_leaves_connections_to_the_others
     let text = text.replace(&town.platform.base_url(), &wire.url());
     let text = text.replace(&town.authority.display().to_string(), &authority().display().to_string());
     std::fs::write(town.config(), text).unwrap();
-    let daemon = town.start().await;
-    // Thirty-six feeds of FAST want more than there is.
-    let slow = "SELECT count(*) FROM polls WHERE feed LIKE 'fast/%' AND finished_at IS NULL";
-    town.wait_value(&format!("SELECT ({slow}) >= 7"), "1").await;
+    (town, gateway, wire)
+}
+
+/// Polls of FAST that have a connection.
+const SLOW: &str = "SELECT count(*) FROM polls WHERE feed LIKE 'fast/%' AND finished_at IS NULL";
+
+/// Watches the customs for a while: they are asked on time.
+async fn assert_customs_not_delayed(town: &Town, gateway: &Gateway) {
     let before = gateway.requests().len();
     tokio::time::sleep(WATCH).await;
     let asked = gateway.requests().len() - before;
     assert!(asked >= 3, "the customs were asked {asked} times in {WATCH:?}");
-    assert_eq!(town.value(slow).await, "7", "of eight connections");
+    assert_eq!(town.value(SLOW).await, "7", "of eight connections");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_platform_that_answers_nobody_in_time_leaves_connections_to_the_others() {
+    let (town, gateway, _wire) = beside_customs(12).await;
+    let daemon = town.start().await;
+    // Thirty-six feeds of FAST want more than there is.
+    town.wait_value(&format!("SELECT ({SLOW}) >= 7"), "1").await;
+    assert_customs_not_delayed(&town, &gateway).await;
+    daemon.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_feeds_of_a_slow_platform_than_may_wait_at_a_time_leave_places_to_the_others() {
+    let (town, gateway, _wire) = beside_customs(200).await;
+    let path = town.folder.path().join("notify");
+    let systemd = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let mut command = town.command(&["run"]);
+    command.env("NOTIFY_SOCKET", &path);
+    let daemon = Daemon::spawn(command, town.folder.path());
+    daemon.wait_event("daemon.ready").await;
+    // Six hundred feeds of FAST are due, and the customs not yet.
+    town.query(
+        "UPDATE feeds SET next_poll_at = CASE WHEN feed LIKE 'fast/%' THEN '2020-01-01T00:00:00.000Z'
+             ELSE strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 hour') END",
+    )
+    .await;
+    let full = async {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = systemd.recv(&mut buffer).await.unwrap();
+            let said = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            let polling = said.split_once("polling ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+            if polling.is_some_and(|feeds: usize| feeds >= 512) {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, full).await.unwrap();
+    // Whoever takes the earliest still sees none of the customs.
+    town.query("UPDATE feeds SET next_poll_at = '2020-01-02T00:00:00.000Z' WHERE feed LIKE 'douane/%'").await;
+    assert_customs_not_delayed(&town, &gateway).await;
     daemon.kill().await;
 }

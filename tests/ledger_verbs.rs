@@ -131,7 +131,7 @@ async fn a_listing_is_claimed_once_until_its_poll_ends_or_its_run_is_known_dead(
     assert!(shelf.claim(shelf.now).await.is_some());
     assert!(shelf.claim(shelf.now).await.is_none());
     assert!(shelf.ledger.claim_resumption(&feed(FEED), RUN.to_owned(), shelf.now).await.unwrap().is_none());
-    assert!(shelf.ledger.due(shelf.now + SignedDuration::from_hours(9), 10).await.unwrap().is_empty());
+    assert!(shelf.ledger.due("fast", shelf.now + SignedDuration::from_hours(9), 10).await.unwrap().is_empty());
     // Another plan, while it is claimed, changes nothing.
     shelf.ledger.plan_anew(vec![(due, shelf.now)]).await.unwrap();
     assert_eq!(shelf.ledger.release_dead_claims(shelf.now).await.unwrap(), 1);

@@ -1,4 +1,5 @@
-//! Who is due: one indexed query a second, so that thirty thousand feeds cost what three do.
+//! Who is due: one indexed query a second for each platform, so that thirty thousand feeds cost what three do, and that a slow
+//! platform keeps none of the others waiting.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use crate::log::event;
 use crate::poll::Source;
 use crate::schedule::{Cadence, LastListing, Seed};
 
-/// Polls that are running or wait for a connection, at most.
-const MOST: usize = 512;
+/// Polls of one platform that are running or wait for a connection, at most.
+const PLACES: usize = 512;
+/// So many feeds of one platform are started in a second, at least, where so many are due and it has places.
+const AT_ONCE: usize = 64;
 /// Ticks further apart than this mean that the machine slept, or could not keep up: what is overdue is spread anew.
 const STALL: SignedDuration = SignedDuration::from_secs(30);
 /// Wall and boot clock drifting apart by more than this between two ticks mean that the wall clock was set.
@@ -30,8 +33,9 @@ const JUMP: SignedDuration = SignedDuration::from_secs(5);
 pub(super) struct Dispatcher {
     house: Arc<House>,
     work: JoinSet<()>,
-    /// The feeds that are being polled, by the task that does it; and what each task has claimed, for it may die.
-    running: HashSet<FeedName>,
+    /// The feeds that are being polled, by platform and by the task that does it; and what each task has claimed, for it may
+    /// die.
+    running: HashMap<String, HashSet<FeedName>>,
     tasks: HashMap<Id, (FeedName, String)>,
     /// The requests of commands that are being carried out, likewise.
     requests: HashMap<Id, i64>,
@@ -49,7 +53,7 @@ impl Dispatcher {
         Self {
             house,
             work: JoinSet::new(),
-            running: HashSet::new(),
+            running: HashMap::new(),
             tasks: HashMap::new(),
             requests: HashMap::new(),
             last_tick: None,
@@ -117,13 +121,13 @@ impl Dispatcher {
                 self.requests.insert(task.id(), id);
             }
         }
-        if has_room && self.running.len() < MOST {
-            let limit = u32::try_from(self.running.len() + 64).unwrap_or(u32::MAX);
-            for due in self.house.ledger.due(now, limit).await? {
-                self.start(due, now);
+        if has_room {
+            let plan = self.house.plan();
+            for platform in &plan.platforms {
+                self.start_due(platform, now).await?;
             }
         }
-        self.sentence.tell(&self.house, self.running.len()).await?;
+        self.sentence.tell(&self.house, self.running()).await?;
         // Where running downloads may need all the room, what is overdue after a while is spread as after a stall.
         if has_room {
             self.last_tick = Some((now, boot));
@@ -131,9 +135,30 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Starts the polls of `platform` that are due, as far as it has places.
+    async fn start_due(&mut self, platform: &str, now: Timestamp) -> Result<(), LedgerError> {
+        let taken = self.places_taken(platform);
+        if taken >= PLACES {
+            return Ok(());
+        }
+        // Those that wait for a connection are due until they have one.
+        let limit = u32::try_from(taken + AT_ONCE).unwrap_or(u32::MAX);
+        for due in self.house.ledger.due(platform, now, limit).await? {
+            if self.places_taken(platform) >= PLACES {
+                break;
+            }
+            self.start(due, now);
+        }
+        Ok(())
+    }
+
+    fn places_taken(&self, platform: &str) -> usize {
+        self.running.get(platform).map_or(0, HashSet::len)
+    }
+
     fn start(&mut self, due: Due, now: Timestamp) {
         let Some(feed) = self.house.plan().catalog.get(&due.feed).cloned() else { return };
-        if !self.running.insert(due.feed.clone()) {
+        if !self.running.entry(due.feed.platform().to_owned()).or_default().insert(due.feed.clone()) {
             return;
         }
         let (poller, name) = (Arc::clone(&self.house.poller), due.feed.clone());
@@ -194,8 +219,10 @@ impl Dispatcher {
             None => std::future::pending().await,
         };
         let (task, request) = (self.tasks.remove(&id), self.requests.remove(&id));
-        if let Some((feed, _)) = &task {
-            self.running.remove(feed);
+        if let Some((feed, _)) = &task
+            && let Some(running) = self.running.get_mut(feed.platform())
+        {
+            running.remove(feed);
         }
         if let Some(error) = death {
             tracing::error!(event = event::DAEMON_FAULT, %error, "a task died: this is a defect; its work is taken up again");
@@ -223,7 +250,7 @@ impl Dispatcher {
 
     /// Takes up a changed configuration; what it makes overdue is spread.
     pub(super) async fn reload(&mut self, load: &Load) {
-        let polled = |feed: &str| self.running.iter().any(|running| running.as_str() == feed);
+        let polled = |feed: &str| self.running.values().flatten().any(|running| running.as_str() == feed);
         if reload::reload(&self.house, load, polled).await
             && let Err(error) = spread(&self.house, self.house.clock.now(), Late::All).await
         {
@@ -238,7 +265,7 @@ impl Dispatcher {
 
     /// Polls that are running.
     pub(super) fn running(&self) -> usize {
-        self.running.len()
+        self.running.values().map(HashSet::len).sum()
     }
 
     /// Waits for all work to end.

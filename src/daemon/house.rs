@@ -1,5 +1,6 @@
 //! Everything that works on one state directory, put together and taken apart.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 
@@ -63,6 +64,16 @@ pub struct Plan {
     pub catalog: Catalog,
     /// API Entreprise, where it is configured.
     pub desk: Option<Arc<Desk>>,
+    /// The platforms that have feeds.
+    pub platforms: BTreeSet<String>,
+}
+
+impl Plan {
+    /// The plan that follows from `settings`.
+    pub(super) fn new(settings: Settings, catalog: Catalog, desk: Option<Arc<Desk>>) -> Self {
+        let platforms = catalog.keys().map(|feed| feed.platform().to_owned()).collect();
+        Self { settings, catalog, desk, platforms }
+    }
 }
 
 /// One state directory at work.
@@ -170,7 +181,7 @@ impl House {
             clock,
             poller: Arc::new(poller),
             tokens,
-            plan: RwLock::new(Arc::new(Plan { settings, catalog, desk })),
+            plan: RwLock::new(Arc::new(Plan::new(settings, catalog, desk))),
             couriers: tokio::sync::Mutex::new(couriers),
             purge: super::retention::Purge::default(),
             waiting: stored,

@@ -70,6 +70,6 @@ async fn take_up(house: &House, load: &Load, polled: impl Fn(&str) -> bool) -> R
     }
     let catalog = assemble::register(&settings, feeds, &house.ledger, &house.tokens, house.clock.now()).await?;
     let count = catalog.len();
-    house.adopt(Arc::new(Plan { settings, catalog, desk })).await?;
+    house.adopt(Arc::new(Plan::new(settings, catalog, desk))).await?;
     Ok(count)
 }

@@ -42,23 +42,38 @@ pub(super) fn longest_wait(now: Timestamp) -> String {
     stamp(now.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX))
 }
 
-/// What [`Ledger::due`] asks, once a second: along the indexes of both times.
-pub(super) const DUE: &str = "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id,
-         last_listed_boot_ms, first_listed_at IS NOT NULL, not_before FROM feeds
-     WHERE (next_poll_at <= $1 OR resume_at <= $1) AND configured = 1 AND claimed_by IS NULL
-         AND (led_by IS NULL OR resume_at <= $1) AND (not_before IS NULL OR not_before <= $1 OR not_before > $3)
-     ORDER BY CASE WHEN resume_at < next_poll_at THEN resume_at ELSE next_poll_at END LIMIT $2";
+/// What may be polled now.
+macro_rules! free {
+    () => {
+        "AND configured = 1 AND claimed_by IS NULL AND (not_before IS NULL OR not_before <= $1 OR not_before > $3)"
+    };
+}
+/// What [`Ledger::due`] asks of each platform, once a second. Each of the two times has an index that gives the earliest
+/// first, so that no more rows are read than are wanted, however many are overdue.
+pub(super) const DUE: &str = concat!(
+    "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id, last_listed_boot_ms,
+         first_listed_at IS NOT NULL, not_before
+     FROM feeds WHERE feed IN (
+         SELECT feed FROM (SELECT feed FROM feeds WHERE platform = $4 AND next_poll_at <= $1 AND led_by IS NULL ",
+    free!(),
+    " ORDER BY next_poll_at LIMIT $2) AS planned
+         UNION ALL SELECT feed FROM (SELECT feed FROM feeds WHERE platform = $4 AND resume_at <= $1 ",
+    free!(),
+    " ORDER BY resume_at LIMIT $2) AS resumed)
+     ORDER BY CASE WHEN resume_at < next_poll_at THEN resume_at ELSE next_poll_at END LIMIT $2"
+);
 impl Ledger {
-    /// The feeds that are due at `now`, earliest first, at most `limit`, and not claimed; not those whose platform asked
-    /// not to be called yet.
+    /// The feeds of `platform` that are due at `now`, earliest first, at most `limit`, and not claimed; not those whose
+    /// platform asked not to be called yet.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Due>, LedgerError> {
+    pub async fn due(&self, platform: &str, now: Timestamp, limit: u32) -> Result<Vec<Due>, LedgerError> {
         let rows = sqlx::query(DUE)
             .bind(stamp(now))
             .bind(limit)
             .bind(longest_wait(now))
+            .bind(platform)
             .fetch_all(&self.readers)
             .await
             .map_err(|error| self.error(error))?;

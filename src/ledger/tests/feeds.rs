@@ -32,7 +32,7 @@ impl Desk {
     }
 
     async fn is_due(&self, now: Timestamp) -> bool {
-        !self.ledger.due(now, 10).await.unwrap().is_empty()
+        !self.ledger.due("fast", now, 10).await.unwrap().is_empty()
     }
 
     async fn claim(&self, now: Timestamp) -> Option<i64> {
@@ -53,6 +53,30 @@ async fn a_platform_that_asked_to_be_left_alone_is_whatever_is_planned_since() {
     assert_eq!(desk.claim(at("12:59")).await, None, "not by hand either");
     assert!(desk.is_due(at("13:00")).await);
     assert!(desk.claim(at("13:00")).await.is_some());
+}
+
+#[tokio::test]
+async fn however_many_feeds_of_a_platform_are_due_those_of_another_are_found_and_the_earliest_first() {
+    let desk = Desk::new().await;
+    let feeds = |platform: &str, count: usize| -> Vec<FeedIdentity> {
+        (0..count).map(|n| identity(&format!("{platform}/account{n}/chorus"), &format!("{platform}{n}"))).collect()
+    };
+    desk.ledger.register([feeds("fast", 600), feeds("douane", 2)].concat(), at("08:00")).await.unwrap();
+    // One that was planned last has documents that have waited for longest.
+    desk.set("UPDATE feeds SET next_poll_at = '2026-11-22T08:30:00.000Z' WHERE feed = 'fast/account599/chorus'").await;
+    desk.ledger.resume_feeds(vec![("fast/account599/chorus".parse().unwrap(), at("07:00"))]).await.unwrap();
+    let due = async |platform: &str, limit: u32| -> Vec<String> {
+        let due = desk.ledger.due(platform, at("09:00"), limit).await.unwrap();
+        due.iter().map(|due| due.feed.to_string()).collect()
+    };
+    assert_eq!(due("douane", 10).await.len(), 2);
+    let first = due("fast", 64).await;
+    assert_eq!((first.len(), first[0].as_str()), (64, "fast/account599/chorus"));
+    let mut all = due("fast", 1000).await;
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 600, "each once");
+    assert!(due("piste", 10).await.is_empty());
 }
 
 #[tokio::test]
