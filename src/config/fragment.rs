@@ -9,7 +9,7 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::finding::{Fault, Finding, Place, Weight, quoted};
-use super::keys::{Absent, Key, LATER, LISTS, List, SECTIONS, Section};
+use super::keys::{Absent, Key, LISTS, List, SECTIONS, Section};
 use super::shape::shown;
 use super::unknown;
 
@@ -136,7 +136,6 @@ impl Reader<'_> {
                     );
                     self.say(fault, Weight::Error, start, name.to_owned());
                 }
-                (None, _) if LATER.contains(&name) => self.say(unknown::later(), Weight::Error, start, name.to_owned()),
                 (None, _) => self.say(unknown::section(name), Weight::Error, start, bare(name)),
             }
         }

@@ -46,9 +46,6 @@ pub(super) struct List {
     pub(super) weight: Weight,
 }
 
-/// The sections of versions to come.
-pub(super) const LATER: [&str; 1] = ["admin"];
-
 /// The arrays of tables that stand in no section, `[[name]]`.
 pub(super) const LISTS: &[List] = &[List { name: "alerts", keys: ALERT, weight: Weight::Error }];
 
@@ -113,6 +110,7 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section { name: "token", keys: &[key("socket", Path, Absent::Unset)], lists: &[] },
+    Section { name: "admin", keys: &[key("listen", Listen, Absent::Unset)], lists: &[] },
     Section { name: "archive", keys: &[key("keep", Span(ZERO, YEARS), Absent::Default("90d"))], lists: &[] },
     // A target left out would make documents count as delivered that nobody was given: its faults stop everything.
     Section { name: "delivery", keys: &[], lists: &[List { name: "targets", keys: TARGET, weight: Weight::Error }] },

@@ -43,6 +43,9 @@ pub(super) fn judge(settings: &Settings, layers: &Layers, findings: &mut Vec<Fin
         let covered = window::cover(&fast.maintenance, DAILY_STOP);
         say("fast.maintenance", (!covered).then(not_covered));
     }
+    if settings.admin.listen.as_ref().is_some_and(|listen| !listen.is_local()) {
+        findings.push(open_to_others().at(Weight::Note, layers.place("admin.listen")));
+    }
 }
 
 /// Whether all `addresses` are on this machine; one that cannot be read is judged elsewhere.
@@ -67,6 +70,14 @@ fn between(value: Duration, least: Duration, most: Duration) -> Option<Fault> {
     };
     let remedy = format!("write a length of time from \"{}\" to \"{}\"", span::show(least), span::show(most));
     Some(Fault::new(format!("\"{}\" {what}", span::show(value)), remedy))
+}
+
+fn open_to_others() -> Fault {
+    Fault::new(
+        "anyone who reaches it can read which accounts, feeds and targets there are and how they do: nobody is asked who they \
+         are, and nothing is encrypted",
+        "let a firewall admit the monitoring alone, or listen at 127.0.0.1 or a Unix socket",
+    )
 }
 
 fn not_covered() -> Fault {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alerts::AlertTarget;
 use super::apis::{Douane, Entreprise, Piste};
+pub use super::noun::listen::Listen;
 use super::noun::{size, span};
 use super::pattern::Patterns;
 use super::secret::SecretRef;
@@ -37,6 +38,9 @@ pub struct Settings {
     /// `[token]`.
     #[serde(default)]
     pub token: TokenService,
+    /// `[admin]`.
+    #[serde(default)]
+    pub admin: Admin,
     /// `[archive]`.
     pub archive: Archive,
     /// `[delivery]`.
@@ -225,6 +229,13 @@ pub enum FirstPoll {
 pub struct TokenService {
     /// The Unix socket that answers them; none: off.
     pub socket: Option<PathBuf>,
+}
+
+/// Where metrics, health and the page for people are to be had.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Admin {
+    /// Where it listens; none: off.
+    pub listen: Option<Listen>,
 }
 
 /// An account left out for a fault in its own table.

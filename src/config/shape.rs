@@ -8,7 +8,7 @@ use toml::Value;
 use super::address::{self, Platform};
 use super::api_shape;
 use super::finding::{Fault, quoted};
-use super::noun::{file_mode, percent, rate, size, span, window};
+use super::noun::{file_mode, listen, percent, rate, size, span, window};
 use super::pattern::Patterns;
 use super::{alerts, targets};
 use crate::feed::is_name;
@@ -82,6 +82,8 @@ pub(super) enum Shape {
     Notifier,
     /// The address that is told of documents.
     Webhook,
+    /// Where a listener listens.
+    Listen,
 }
 
 /// What a check says: the canonical value, or what is wrong with the given one.
@@ -151,6 +153,7 @@ impl Shape {
             Self::Command => filled(list(value, targets::argument)).and_then(targets::command),
             Self::Notifier => filled(list(value, alerts::argument)).and_then(targets::command),
             Self::Webhook => text(value, address::hook),
+            Self::Listen => text(value, |text| listen::parse(text).map(String::from)),
         }
     }
 
@@ -210,6 +213,7 @@ impl Shape {
                 targets::FACTS.join("}, {")
             ),
             Self::Webhook => address::HOOK.to_owned(),
+            Self::Listen => listen::EXAMPLES.to_owned(),
         }
     }
 }

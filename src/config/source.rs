@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::finding::{Fault, Finding, Place, Weight};
 use super::fragment::{self, Fragment, Leaf};
-use super::keys::{LATER, LISTS, SECTIONS, Section};
+use super::keys::{LISTS, SECTIONS, Section};
 use super::unknown;
 
 /// What the names of our environment variables start with.
@@ -96,10 +96,6 @@ fn variable(name: &str, text: &str, folder: &Path) -> Result<(String, toml::Valu
     {
         let remedy = format!("write [[{}]] in a file of conf.d", list.name);
         return Err(Fault::new("the environment cannot set arrays of tables", remedy));
-    }
-    let section = name.strip_prefix(PREFIX).and_then(|rest| rest.split("__").next()).unwrap_or_default();
-    if LATER.contains(&section.to_ascii_lowercase().as_str()) {
-        return Err(unknown::later());
     }
     let known: Vec<String> =
         SECTIONS.iter().flat_map(|section| section.keys.iter().map(|key| variable_name(section, key.name))).collect();

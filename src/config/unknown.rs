@@ -1,7 +1,7 @@
 //! Names nobody knows: what was probably meant.
 
 use super::finding::Fault;
-use super::keys::{LATER, LISTS, SECTIONS};
+use super::keys::{LISTS, SECTIONS};
 
 /// A key `name` that is not among those known where it stands; `place` is the name of that table, such as `[fast]`.
 pub(super) fn key(name: &str, known: &[&str], place: &str) -> Fault {
@@ -18,17 +18,7 @@ pub(super) fn key(name: &str, known: &[&str], place: &str) -> Fault {
 pub(super) fn section(name: &str) -> Fault {
     let lists = LISTS.iter().map(|list| list.name);
     let known: Vec<&str> = SECTIONS.iter().map(|section| section.name).chain(lists).collect();
-    match nearest(name, &LATER) {
-        Some(near) if nearest(name, &known).is_none() => {
-            Fault::new("unknown key", format!("remove it; even [{near}] is not yet supported by this version"))
-        }
-        _ => key(name, &known, "the file"),
-    }
-}
-
-/// Something of a version to come.
-pub(super) fn later() -> Fault {
-    Fault::new("not yet supported by this version", "remove it")
+    key(name, &known, "the file")
 }
 
 /// The known name that `name` was probably meant to be.

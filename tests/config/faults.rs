@@ -149,15 +149,28 @@ fn keys_that_mean_nothing_to_the_interface_are_noted() {
 }
 
 #[test]
-fn later_sections_are_named_as_such_and_unknown_ones_get_a_suggestion() {
-    Setup::new(&format!("{ACCOUNT}[admin]\nanything = 1\n"))
-        .tells(Weight::Error, &["vaguemestre.toml:5: admin: ", "not yet supported by this version"]);
+fn unknown_sections_and_keys_get_a_suggestion() {
     Setup::beside_account("[shedule]").tells(Weight::Error, &["shedule: unknown key", "`schedule`"]);
     Setup::beside_account("[schedule]\njiter = \"5m\"")
         .tells(Weight::Error, &["schedule.jiter: unknown key", "`jitter`"]);
     Setup::beside_account("interval = \"1h\"").tells(Weight::Error, &[":1: interval: unknown key", "[schedule]"]);
     Setup::beside_account("[log]\nwhatever = 1").tells(Weight::Error, &["log.whatever: unknown key", "format, level"]);
     Setup::beside_account("schedule = 1").tells(Weight::Error, &["schedule: 1 where a table belongs", "[schedule]"]);
+}
+
+#[test]
+fn a_page_that_others_can_reach_is_noted_and_a_place_that_is_none_an_error() {
+    for listen in ["127.0.0.1:9464", "[::1]:9464", "/run/vaguemestre/admin.sock"] {
+        let setup = Setup::beside_account(&format!("[admin]\nlisten = \"{listen}\""));
+        assert_eq!(setup.settings().admin.listen.unwrap().to_string(), listen);
+        assert!(setup.load().findings.is_empty());
+    }
+    Setup::beside_account("[admin]\nlisten = \"0.0.0.0:9464\"")
+        .tells(Weight::Note, &["admin.listen: ", "anyone who reaches it can read", "firewall"]);
+    for listen in ["9464", "localhost:9464", "admin.sock"] {
+        Setup::beside_account(&format!("[admin]\nlisten = \"{listen}\""))
+            .tells(Weight::Error, &["admin.listen: ", listen, "is no place to listen at", "\"127.0.0.1:9464\""]);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! which `parse` reads back), and serves serde as the text it shows.
 
 pub(super) mod file_mode;
+pub(super) mod listen;
 pub(super) mod percent;
 pub(super) mod rate;
 pub(super) mod size;
