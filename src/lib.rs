@@ -9,13 +9,14 @@
 //! 4. [`token`] holds the tokens of accounts that work by OAuth, for this process and for others of the machine.
 //! 5. [`connector`] lists and fetches over [`http`], within [`quota`]; [`content`] says what the bytes are.
 //! 6. [`intake`] turns bytes into a fact: kept in the [`archive`], recorded in the [`ledger`].
-//! 7. [`delivery`] hands the document over; [`status`] tells people how all this is going, and
-//!    [`alert`] those who do not ask.
+//! 7. [`delivery`] hands the document over; [`status`] tells people how all this is going, [`alert`] those who do not
+//!    ask, and [`admin`] browsers and monitoring.
 //!
-//! [`feed`] holds the words all share, [`state`] the state directory, [`log`] the names of events; `step` names the moments at
-//! which a test may stop the process;
+//! [`feed`] holds the words all share, [`state`] the state directory, [`socket`] how sockets are opened, [`log`] the names of
+//! events; `step` names the moments at which a test may stop the process;
 //! `simulator` plays the platforms on loopback for the demo and the tests; `fuzzing` opens doors to the fuzz targets.
 
+pub mod admin;
 pub mod alert;
 pub mod archive;
 pub mod cli;
@@ -38,6 +39,7 @@ pub mod quota;
 pub mod schedule;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+pub mod socket;
 pub mod state;
 pub mod status;
 mod step;

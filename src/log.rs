@@ -46,8 +46,14 @@ pub mod event {
     pub const TOKEN_OBTAINED: &str = "token.obtained";
     /// A platform refused an account's credentials.
     pub const TOKEN_REFUSED: &str = "token.refused";
+    /// No token for now, for another reason than a refusal: asked for again by itself.
+    pub const TOKEN_FAILED: &str = "token.failed";
     /// This machine's clock differs from a platform's.
     pub const CLOCK_SKEW: &str = "clock.skew";
+    /// Metrics, health and the page are to be had.
+    pub const ADMIN_OPENED: &str = "admin.opened";
+    /// They are not, where the configuration wants them; tried again every minute.
+    pub const ADMIN_FAILED: &str = "admin.failed";
     /// A document was handed to a target.
     pub const DELIVERY_DONE: &str = "delivery.done";
     /// A target could not take a document.
@@ -114,8 +120,9 @@ use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Identity, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, Registry};
 
 use crate::clock::{Clock as _, SystemClock, stamp};
 use crate::config::{LogFormat, LogLevel};
@@ -126,39 +133,43 @@ const BENEATH: Level = Level::WARN;
 /// Starts the log, on standard error: journald's own fields under systemd, else text, or JSON. Later calls change
 /// nothing.
 pub fn start(format: LogFormat, level: LogLevel) {
+    start_with(format, level, None::<Identity>);
+}
+
+/// The same, with a `beside` that sees what it wants to see, whatever the level of the log.
+pub fn start_with(format: LogFormat, level: LogLevel, beside: Option<impl Layer<Registry> + Send + Sync>) {
     let wanted = LevelFilter::from_level(level.as_tracing());
     let filter = Targets::new().with_default(wanted.min(BENEATH.into())).with_target("vaguemestre", wanted);
     let filter = filter.with_target("tokio_cron_scheduler", LevelFilter::ERROR);
     let journal = if format == LogFormat::Auto && under_systemd() { tracing_journald::layer().ok() } else { None };
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(beside);
     // A second call finds a log in place already, and leaves it.
     let _ = match (format, journal) {
         (_, Some(journal)) => {
-            registry.with(journal.with_field_prefix(None).with_syslog_identifier("vaguemestre".to_owned())).try_init()
+            let journal = journal.with_field_prefix(None).with_syslog_identifier("vaguemestre".to_owned());
+            registry.with(journal.with_filter(filter)).try_init()
         }
-        (LogFormat::Json, None) => registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_target(false)
-                    .with_current_span(false)
-                    .with_span_list(false)
-                    .with_timer(Utc(SystemClock::new()))
-                    .with_writer(std::io::stderr),
-            )
-            .try_init(),
-        (_, None) => registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .with_target(false)
-                    .with_ansi(
-                        std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none(),
-                    )
-                    .with_timer(Utc(SystemClock::new()))
-                    .with_writer(std::io::stderr),
-            )
-            .try_init(),
+        (LogFormat::Json, None) => {
+            let lines = tracing_subscriber::fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_target(false)
+                .with_current_span(false)
+                .with_span_list(false)
+                .with_timer(Utc(SystemClock::new()))
+                .with_writer(std::io::stderr);
+            registry.with(lines.with_filter(filter)).try_init()
+        }
+        (_, None) => {
+            let coloured =
+                std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+            let lines = tracing_subscriber::fmt::layer()
+                .with_target(false)
+                .with_ansi(coloured)
+                .with_timer(Utc(SystemClock::new()))
+                .with_writer(std::io::stderr);
+            registry.with(lines.with_filter(filter)).try_init()
+        }
     };
 }
 

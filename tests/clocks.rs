@@ -44,7 +44,7 @@ impl Clockwork {
         let settings = load().settings.unwrap();
         let clock = Arc::new(SetClock::at(SystemClock::new().now()));
         let shown = Arc::clone(&clock);
-        let daemon = tokio::spawn(async move { daemon::run(settings, &load, shown).await.unwrap() });
+        let daemon = tokio::spawn(async move { daemon::run(settings, &load, shown, Arc::default()).await.unwrap() });
         let clockwork = Self { town, clock, daemon };
         // New feeds are due within a minute.
         while clockwork.town.run(&["status"]).await.stdout.is_empty() {}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Context, Outcome, exit, print, runtime};
+use crate::admin::Tally;
 use crate::config::Weight;
 use crate::daemon::{self, HouseError};
 use crate::log::{self, event};
@@ -15,7 +16,8 @@ pub(super) fn execute(context: &Context) -> Outcome {
         print::faults(loaded.findings);
         return Ok(exit::CONFIGURATION);
     };
-    log::start(settings.log.format, context.verbosity.level(settings.log.level));
+    let tally = Arc::new(Tally::default());
+    log::start_with(settings.log.format, context.verbosity.level(settings.log.level), Some(Tally::layer(&tally)));
     for finding in &loaded.findings {
         match finding.weight {
             Weight::Note => tracing::info!(event = event::CONFIG_FINDING, key = finding.place.key, "{finding}"),
@@ -24,7 +26,7 @@ pub(super) fn execute(context: &Context) -> Outcome {
     }
     context.enter(&settings)?;
     let runtime = runtime()?;
-    let outcome = runtime.block_on(daemon::run(settings, &load, Arc::clone(&context.clock)));
+    let outcome = runtime.block_on(daemon::run(settings, &load, Arc::clone(&context.clock), tally));
     // What a second signal left behind is not waited for.
     runtime.shutdown_background();
     match outcome {

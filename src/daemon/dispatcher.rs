@@ -89,9 +89,11 @@ impl Dispatcher {
             Ok(()) => {
                 self.ledger_fails = false;
                 supervisor::alive();
+                self.house.life.turned(self.house.poller.obstacle());
             }
             Err(error) => {
                 self.last_tick = None;
+                self.house.life.failed(format!("{error}; {}", error.remedy()));
                 if !std::mem::replace(&mut self.ledger_fails, true) {
                     tracing::error!(
                         event = event::LEDGER_FAILED,

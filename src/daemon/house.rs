@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use super::apis;
 use super::assemble::{self, Catalog};
 use super::couriers::Couriers;
+use crate::admin::{Admin, Life, Sources, Tally};
 use crate::clock::{Clock, stamp};
 use crate::config::{Address, Settings};
 use crate::http::skew::SkewWatch;
@@ -92,6 +93,9 @@ pub struct House {
     plan: RwLock<Arc<Plan>>,
     couriers: tokio::sync::Mutex<Couriers>,
     counter: tokio::sync::Mutex<Counter>,
+    admin: tokio::sync::Mutex<Option<Admin>>,
+    /// How the daemon lives.
+    pub life: Arc<Life>,
     /// How far the archive has been looked through for what is kept no longer.
     pub(super) purge: super::retention::Purge,
     /// Calls the couriers.
@@ -176,6 +180,8 @@ impl House {
         let couriers = Couriers::new(root, ledger.clone(), Arc::clone(&clock), waiting);
         let house = Self {
             counter: tokio::sync::Mutex::new(Counter::new(Arc::clone(&tokens), Arc::clone(&clock))),
+            admin: tokio::sync::Mutex::default(),
+            life: Arc::new(Life::new(now)),
             state,
             ledger,
             clock,
@@ -230,6 +236,9 @@ impl House {
         self.couriers.lock().await.serve(&plan.settings.delivery, &plan.settings.http);
         self.tokens.serve(token::accounts(&plan.settings), assemble::way(&plan.settings));
         self.counter.lock().await.serve(plan.settings.token.socket.as_deref()).await;
+        if let Some(admin) = &*self.admin.lock().await {
+            admin.serve(plan.settings.admin.listen.clone());
+        }
         if let (Some(desk), Some(entreprise)) = (&plan.desk, &plan.settings.entreprise) {
             desk.gate.share(entreprise.share);
             desk.begin_anew();
@@ -295,6 +304,16 @@ impl House {
         self.counter.lock().await.serve(self.plan().settings.token.socket.as_deref()).await;
     }
 
+    /// Tells browsers and monitoring how everything goes, where that is wanted.
+    pub async fn open_admin(self: &Arc<Self>, tally: Arc<Tally>) {
+        let house = Arc::downgrade(self);
+        let sight = move || house.upgrade().map(|house| house.sight());
+        let (life, ledger, clock) = (Arc::clone(&self.life), self.ledger.clone(), Arc::clone(&self.clock));
+        let sources = Sources::new(sight, life, tally, ledger, clock);
+        let listen = self.plan().settings.admin.listen.clone();
+        *self.admin.lock().await = Some(Admin::start(sources, listen));
+    }
+
     /// Delivers what is due, once, and returns.
     ///
     /// # Errors
@@ -314,6 +333,9 @@ impl House {
         self.stop();
         self.counter.lock().await.close();
         self.couriers.lock().await.stop().await;
+        if let Some(admin) = self.admin.lock().await.take() {
+            admin.close().await;
+        }
         self.ledger.close().await;
     }
 }

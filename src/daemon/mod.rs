@@ -31,6 +31,7 @@ pub use house::{House, HouseError, Sight};
 
 use tokio::time::timeout;
 
+use crate::admin::Tally;
 use crate::clock::Clock;
 use crate::config::{Loaded, Settings};
 use crate::log::event;
@@ -47,20 +48,22 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// Reads the configuration anew.
 pub type Load = dyn Fn() -> Loaded + Send + Sync;
 
-/// Runs the daemon until SIGTERM or SIGINT.
+/// Runs the daemon until SIGTERM or SIGINT; `tally` is what the log's events are counted in.
 ///
 /// # Errors
 /// When the state directory or the ledger cannot be used, or the scheduler cannot be started.
-pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>, tally: Arc<Tally>) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let Some(house) = open(settings, clock, &mut signals).await? else { return Ok(()) };
     let mut ticker = Ticker::start().await?;
     let mut dispatcher = Dispatcher::new(Arc::clone(&house));
+    house.open_admin(tally).await;
     dispatcher.settle_in().await?;
     let feeds = house.plan().catalog.len();
     tracing::info!(event = event::DAEMON_READY, feeds, version = env!("CARGO_PKG_VERSION"),
         state = %house.state.path().display(), "ready: {feeds} feeds");
     supervisor::ready();
+    house.life.is_ready();
     // What is due already does not wait for the first bell.
     dispatcher.tick().await;
     tokio::spawn(lookout::keep_watch(Arc::clone(&house)));
@@ -121,6 +124,7 @@ async fn stop(house: Arc<House>, mut dispatcher: Dispatcher, mut signals: Signal
     let running = dispatcher.running();
     tracing::info!(event = event::DAEMON_STOPPING, running, "stopping: {running} polls finish first");
     supervisor::stopping();
+    house.life.stops();
     house.stop();
     let drained = patiently(dispatcher.drain(), &mut signals).await;
     let closed = drained && patiently(house.close(), &mut signals).await;

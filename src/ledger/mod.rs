@@ -19,6 +19,7 @@ mod error;
 mod feeds;
 mod files;
 mod forgetting;
+mod harvest;
 mod incidents;
 mod keeping;
 mod listing;

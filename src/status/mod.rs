@@ -61,6 +61,27 @@ pub struct Overview {
     pub feeds: Vec<FeedStatus>,
 }
 
+impl Overview {
+    /// All of it but the feeds, which may be thousands.
+    #[must_use]
+    pub fn without_feeds(&self) -> Self {
+        Self {
+            at: self.at,
+            healthy: self.healthy,
+            summary: self.summary.clone(),
+            daemon: self.daemon.clone(),
+            troubles: self.troubles.clone(),
+            machine: self.machine.clone(),
+            quotas: self.quotas.clone(),
+            ban: self.ban.clone(),
+            accounts: self.accounts.clone(),
+            targets: self.targets.clone(),
+            alerts: self.alerts.clone(),
+            feeds: Vec::new(),
+        }
+    }
+}
+
 /// Gathers the facts on the feeds that `wanted` accepts, and on those targets that want one of them.
 ///
 /// # Errors

@@ -282,7 +282,12 @@ impl Manager {
             Some(Some(line(error, remedy)))
         } else {
             let (failures, pause) = (trouble.failures, trouble.pause.as_secs());
-            tracing::warn!(account, failures, "no token for {account}: {error}; not asked again for {pause} s");
+            tracing::warn!(
+                event = event::TOKEN_FAILED,
+                account,
+                failures,
+                "no token for {account}: {error}; not asked again for {pause} s"
+            );
             (failures >= FAILING).then(|| Some(format!("no token: {}", line(error, remedy))))
         };
         self.keep(slot, client, row, problem).await?;

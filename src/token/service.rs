@@ -5,7 +5,6 @@
 //! platform refuses the credentials), 404 (no such account) or 503 (try again later).
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use tokio::time::timeout;
 
 use super::{Manager, TokenError};
 use crate::clock::Clock;
+use crate::socket;
 
 /// Programs served at a time; others wait.
 const AT_A_TIME: usize = 64;
@@ -51,7 +51,7 @@ impl Counter {
         }
         self.close();
         let Some(path) = socket else { return };
-        match listen(path).await {
+        match socket::bind(path).await {
             Ok(listener) => {
                 tracing::info!(socket = %path.display(), "programs are given tokens at {}", path.display());
                 let work = accept(listener, Arc::clone(&self.manager), Arc::clone(&self.clock));
@@ -74,25 +74,6 @@ impl Counter {
             }
         }
     }
-}
-
-/// Binds `path`, in place of a socket that a dead process left there.
-async fn listen(path: &Path) -> io::Result<UnixListener> {
-    match std::fs::symlink_metadata(path) {
-        Ok(facts) if !facts.file_type().is_socket() => {
-            return Err(io::Error::other("something that is no socket is there, and stays"));
-        }
-        Ok(_) => match UnixStream::connect(path).await {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
-            Err(error) => return Err(error),
-            Ok(_) => return Err(io::Error::other("another process listens there")),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    Ok(listener)
 }
 
 async fn accept(listener: UnixListener, manager: Arc<Manager>, clock: Arc<dyn Clock>) {

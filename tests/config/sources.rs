@@ -104,7 +104,7 @@ fn wrong_variables_are_errors_that_name_them() {
         ("VAGUEMESTRE__SCHEDULE__INTERVAL", "10m", ["\"10m\" is less", "\"30m\""]),
         ("VAGUEMESTRE__HTTP__CONNECTIONS", "x", ["\"x\" is a text", "whole number"]),
         ("VAGUEMESTRE__FAST__ACCOUNTS__0__NAME", "x", ["cannot set arrays of tables", "[[fast.accounts]]"]),
-        ("VAGUEMESTRE__ADMIN__LISTEN", "x", ["not yet supported", "remove"]),
+        ("VAGUEMESTRE__ADMIN__LISTEN", "x", ["\"x\" is no place", "\"127.0.0.1:9464\""]),
         ("VAGUEMESTRE__ENTREPRISE__SHARE", "0%", ["\"0%\" is out of bounds", "\"100%\""]),
         ("VAGUEMESTRE__DOUANE__MARGIN", "x", ["\"x\"", "\"30m\""]),
         ("VAGUEMESTRE__QUITE__OTHER_THING", "x", ["unknown variable", "VAGUEMESTRE__SECTION__KEY"]),

@@ -1,7 +1,7 @@
 //! What runs often, or over much, follows an index: it costs what it answers, not what the ledger holds.
 
 use super::super::{
-    accounts, catalogue, deliveries, documents, dossier, feeds, files, incidents, keeping, listing, replaying,
+    accounts, catalogue, deliveries, documents, dossier, feeds, files, harvest, incidents, keeping, listing, replaying,
     retention, subjects, versions,
 };
 use super::*;
@@ -120,6 +120,12 @@ async fn files_to_be_removed_and_the_same_bytes_are_found_without_walking_all_th
         let walks = plan.contains("SCAN documents") && !plan.contains("SCAN documents USING INDEX documents_release");
         assert!(plan.contains(index) && !walks, "{query}: {plan}");
     }
+}
+
+#[tokio::test]
+async fn what_came_lately_is_counted_in_an_index_alone() {
+    let plan = Desk::new().await.plan(harvest::KEPT).await;
+    assert!(plan.contains("SEARCH documents USING COVERING INDEX documents_kept (stored_at>?)"), "{plan}");
 }
 
 #[tokio::test]
