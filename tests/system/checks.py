@@ -201,6 +201,8 @@ def missing(*needed):
     def lack(name):
         if name == "apache2":
             return shutil.which("apache2") is None and "Debian package apache2"
+        if name == "promtool":
+            return shutil.which("promtool") is None and "promtool of the Debian package prometheus"
         if name == "openssl":
             return shutil.which("openssl") is None and "Debian package openssl"
         return importlib.util.find_spec(name) is None and f"Python package {name}, see requirements.txt"
@@ -209,6 +211,7 @@ def missing(*needed):
 
 
 def main():
+    from metrics import prometheus_reads_the_metrics, promtool_accepts_the_rules, rules_and_dashboard_name_what_there_is
     from shares import Apache, Wsgidav
 
     checks = [
@@ -220,6 +223,9 @@ def main():
         ("WsgiDAV: a file replaced is not removed", ("wsgidav", "openssl"), lambda *a: replaced(Wsgidav, *a)),
         ("zeep: our requests are what it would send", ("zeep", "openssl"), requests_are_what_zeep_would_send),
         ("zeep: it understands the simulated service", ("zeep", "openssl"), zeep_understands_the_simulator),
+        ("prometheus-client: it reads the metrics", ("prometheus_client", "openssl"), prometheus_reads_the_metrics),
+        ("promtool: it accepts the rules, and they say what they shall", ("promtool",), promtool_accepts_the_rules),
+        ("rules and dashboard name metrics that there are", (), rules_and_dashboard_name_what_there_is),
     ]
     passed = failed = skipped = 0
     for name, needed, check in checks:
