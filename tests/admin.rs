@@ -7,61 +7,15 @@ mod common;
 use std::path::Path;
 use std::time::Duration;
 
+use common::browse::{ask, exchange, get, wait_for};
 use common::{Daemon, PATIENCE, SIREN, Town};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::time::timeout;
 use vaguemestre::feed::Kind;
 use vaguemestre::simulator::keys::Standing;
 use vaguemestre::simulator::{Fault, Matcher, Times};
-
-/// An answer over HTTP.
-struct Reply {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Reply {
-    /// What follows the name of a header.
-    fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-}
-
-/// Sends `request` and reads until the daemon hangs up.
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> Reply {
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut bytes = Vec::new();
-    // Being hung up on is an answer.
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the connection is closed");
-    let text = String::from_utf8(bytes).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
-    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    let body = if chunked { unchunked(body) } else { body.to_owned() };
-    Reply { status, head: head.to_owned(), body }
-}
-
-fn unchunked(mut text: &str) -> String {
-    let mut whole = String::new();
-    while let Some((size, rest)) = text.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap();
-        whole.push_str(&rest[..size]);
-        text = rest[size..].strip_prefix("\r\n").unwrap();
-    }
-    whole
-}
-
-async fn get(address: &str, path: &str) -> Reply {
-    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n")).await
-}
-
-async fn ask(address: &str, request: &str) -> Reply {
-    exchange(TcpStream::connect(address).await.unwrap(), request).await
-}
 
 /// Has `town` listen at a port of its own besides what it is told; answers once the daemon runs.
 async fn open(town: &Town) -> (Daemon, String) {
@@ -78,22 +32,6 @@ fn listen(town: &Town, at: &str) {
     let accounts = text.find("[[fast.accounts]]").map_or("", |at| &text[at..]);
     let before = &rest[..rest.find("[[fast.accounts]]").unwrap_or(rest.len())];
     std::fs::write(town.config(), format!("{before}[admin]\nlisten = \"{at}\"\n{accounts}")).unwrap();
-}
-
-/// Asks for `path` until its text holds all of `words`.
-async fn wait_for(address: &str, path: &str, words: &[&str]) -> Reply {
-    let mut last = String::new();
-    let found = timeout(PATIENCE, async {
-        loop {
-            let reply = get(address, path).await;
-            if words.iter().all(|word| reply.body.contains(word)) {
-                return reply;
-            }
-            last = reply.body;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    });
-    found.await.unwrap_or_else(|_| panic!("{path} never holds {words:?}: {last}"))
 }
 
 /// The value of a series, by its name and labels as they are written.

@@ -124,7 +124,8 @@ mod tests {
     async fn days_are_those_of_paris_and_what_was_purged_since_had_come_all_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(folder.path(), at("2026-11-26T08:00:00Z")).await.unwrap();
-        let feed = "INSERT INTO feeds (feed, origin, siren, kind) VALUES ('fast/mairie/chorus', 'x', '1', 'chorus')";
+        let feed = "INSERT INTO feeds (feed, account, origin, siren, kind, next_poll_at)
+                    VALUES ('fast/mairie/chorus', 'fast/mairie', 'x', '1', 'chorus', '2026-11-26T08:00:00.000Z')";
         run(&ledger, feed.to_owned()).await;
         // Half past midnight in Paris is still the evening before in UTC.
         for (id, (time, purged)) in (0..).zip([

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of a test fails it by a panic")]
 #![allow(clippy::print_stdout, reason = "what cannot run here says so")]
 
+pub mod browse;
 pub mod by_hand;
 pub mod gateway;
 pub mod hook;

@@ -9,6 +9,7 @@ mod common;
 
 use std::path::Path;
 
+use common::browse::wait_for;
 use common::{SIREN, Town, complained, skip};
 use serde_json::Value;
 use vaguemestre::feed::Kind;
@@ -31,7 +32,7 @@ async fn the_page_is_readable_on_a_screen_and_a_telephone_by_day_and_by_night_an
     let tables = town.account("a-well", SIREN, Standing::Valid)
         + &town.account("b-denied", "213400010", Standing::Valid)
         + &town.account("c-shut", "213400036", Standing::Expired);
-    town.configure("1s", "", &format!("[admin]\nlisten = \"127.0.0.1:0\"\n{tables}"));
+    town.configure("3s", "", &format!("[admin]\nlisten = \"127.0.0.1:0\"\n{tables}"));
     town.put_many(Kind::Chorus, 1, 12, 2000);
     let denied = Matcher::listing("213400010", Kind::PesRetour);
     town.platform.set_fault(denied, Fault::Status(403, "".into(), Vec::new()), Times::Always);
@@ -39,7 +40,7 @@ async fn the_page_is_readable_on_a_screen_and_a_telephone_by_day_and_by_night_an
     let address = daemon.wait_event("admin.opened").await["listen"].as_str().unwrap().to_owned();
     town.wait_value("SELECT count(*) FROM documents WHERE state = 'delivered'", "12").await;
     town.wait_value("SELECT count(*) FROM feeds WHERE consecutive_failures >= 2", "4").await;
-    daemon.wait_event("feed.failing").await;
+    wait_for(&address, "/", &["4 failing", "account fast/c-shut cannot work", "12 came in the last 30 days"]).await;
 
     let kept = std::env::var("PAGE_SHOTS").unwrap_or_default();
     let folder = tempfile::tempdir().unwrap();
