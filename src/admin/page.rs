@@ -109,7 +109,7 @@ fn problems(facts: &Facts<'_>, overview: &Overview) -> Markup {
             @if overview.troubles.is_empty() && facts.of_our_own.is_empty() && !old { p.calm { (words.all_is_well) } }
             @else {
                 ul.problems {
-                    @for said in &facts.of_our_own { li.error { p.what { (said) } } }
+                    @for told in &facts.of_our_own { li.error { p.what { (said(told)) } } }
                     @if old { li.error { p.what { (words.stale) } } }
                     @for trouble in overview.troubles.iter().take(TROUBLES_SHOWN) { (problem(words, trouble, *now)) }
                 }
@@ -124,8 +124,8 @@ fn problem(words: &Words, trouble: &Trouble, now: Timestamp) -> Markup {
     let class = if trouble.severity == Severity::Error { "error" } else { "warning" };
     html! {
         li class=(class) {
-            p.what { (trouble.message) }
-            @if !trouble.remedy.is_empty() { p { (words.remedy) " " (trouble.remedy) } }
+            p.what { (said(&trouble.message)) }
+            @if !trouble.remedy.is_empty() { p { (words.remedy) " " (said(&trouble.remedy)) } }
             p.soft {
                 ((words.severity)(trouble.severity)) ", " (trouble.subject)
                 @if let Some(since) = trouble.since { ", " (words.since) " " (moment(Some(since), now)) }
@@ -325,6 +325,18 @@ fn number(label: &str, value: i64) -> Markup {
     html! { td.number role="cell" data-label=(label) { (value) } }
 }
 
+/// A text with what stands in backquotes shown as what is typed.
+fn said(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    // One that is never closed is an ordinary sign.
+    let paired = parts.len() % 2 == 1;
+    html! {
+        @if paired {
+            @for (index, part) in parts.iter().enumerate() { @if index % 2 == 1 { code { (part) } } @else { (part) } }
+        } @else { (text) }
+    }
+}
+
 /// A time of Paris: today's by the clock, others by their day as well.
 fn moment(time: Option<Timestamp>, now: Timestamp) -> Markup {
     let Some(time) = time else { return PreEscaped("–".to_owned()) };
@@ -337,4 +349,15 @@ fn moment(time: Option<Timestamp>, now: Timestamp) -> Markup {
 fn exact(time: Timestamp) -> Markup {
     let shown = time.to_zoned(paris().clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
     html! { time datetime=(stamp(time)) { (shown) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_is_set_off_and_nothing_from_outside_is_markup() {
+        assert_eq!(said("do `a <b>` & `c`").into_string(), "do <code>a &lt;b&gt;</code> &amp; <code>c</code>");
+        assert_eq!(said("<script>`").into_string(), "&lt;script&gt;`");
+    }
 }
