@@ -10,7 +10,7 @@
 //! 5. [`connector`] lists and fetches over [`http`], within [`quota`]; [`content`] says what the bytes are.
 //! 6. [`intake`] turns bytes into a fact: kept in the [`archive`], recorded in the [`ledger`].
 //! 7. [`delivery`] hands the document over; [`status`] tells people how all this is going, [`alert`] those who do not
-//!    ask, and [`admin`] browsers and monitoring.
+//!    ask, and [`admin`] browsers and monitoring; [`tongue`] says it in their language.
 //!
 //! [`feed`] holds the words all share, [`state`] the state directory, [`socket`] how sockets are opened, [`log`] the names of
 //! events; `step` names the moments at which a test may stop the process;
@@ -44,4 +44,5 @@ pub mod state;
 pub mod status;
 mod step;
 pub mod token;
+pub mod tongue;
 pub mod words;

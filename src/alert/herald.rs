@@ -20,6 +20,7 @@ use crate::delivery::webhook::Hook;
 use crate::delivery::{self, Refusal};
 use crate::ledger::{AlertTargetRow, Ledger, LedgerError};
 use crate::log::event;
+use crate::tongue::Tongue;
 
 /// Pauses after failures: doubling from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(15);
@@ -33,13 +34,20 @@ pub struct Herald {
     ledger: Ledger,
     clock: Arc<dyn Clock>,
     paces: Mutex<HashMap<String, Pace>>,
+    tongue: Tongue,
 }
 
 impl Herald {
     /// A herald who has told nobody anything yet, as far as his legs go; what was told stands in the ledger.
     #[must_use]
     pub fn new(ledger: Ledger, clock: Arc<dyn Clock>) -> Self {
-        Self { ledger, clock, paces: Mutex::default() }
+        Self { ledger, clock, paces: Mutex::default(), tongue: Tongue::English }
+    }
+
+    /// The same, who speaks `tongue` to people; what programs read stays as it is.
+    #[must_use]
+    pub fn speaking(self, tongue: Tongue) -> Self {
+        Self { tongue, ..self }
     }
 
     /// Tells each of those that `settings` name what they were not told yet, side by side.
@@ -87,7 +95,7 @@ impl Herald {
         }
         let key = self.key(&target.name, last);
         let (name, summary, count) = (target.name.as_str(), notice.summary(), notice.count());
-        match send(target, &notice, &key, &settings.http, now).await {
+        match send(target, &notice, &key, (&settings.http, self.tongue), now).await {
             Ok(()) => {
                 tracing::info!(event = event::ALERT_SENT, target_name = name, count, "told {name}: {summary}");
                 let told = AlertTargetRow { name: row.name, told: last, ..AlertTargetRow::default() };
@@ -131,27 +139,33 @@ impl Herald {
     }
 }
 
-/// Sends `target` a test.
+/// Sends `target` a test, in `tongue`.
 ///
 /// # Errors
 /// Why it did not arrive.
-pub async fn test(target: &AlertTarget, http: &Http, now: Timestamp) -> Result<(), String> {
+pub async fn test(target: &AlertTarget, http: &Http, tongue: Tongue, now: Timestamp) -> Result<(), String> {
     let notice = Notice::test(now);
     let key = hex(&Sha256::digest(format!("{}\0{now}", target.name)))[..KEY].to_owned();
-    send(target, &notice, &key, http, now).await
+    send(target, &notice, &key, (http, tongue), now).await
 }
 
-async fn send(target: &AlertTarget, notice: &Notice, key: &str, http: &Http, now: Timestamp) -> Result<(), String> {
+async fn send(
+    target: &AlertTarget,
+    notice: &Notice,
+    key: &str,
+    (http, tongue): (&Http, Tongue),
+    now: Timestamp,
+) -> Result<(), String> {
     let json = notice.json(key);
     match &target.way {
         AlertWay::Command(program) => {
             delivery::judge_program(program)?;
             let facts = Facts::new(vec![
-                ("summary", Cow::Owned(notice.summary())),
+                ("summary", Cow::Owned(tongue.say(&notice.summary()).into_owned())),
                 ("count", Cow::Owned(notice.count().to_string())),
                 ("json", Cow::Owned(json)),
             ]);
-            delivery::command::call(program, &facts, notice.text().as_bytes()).await
+            delivery::command::call(program, &facts, tongue.say(&notice.text()).as_bytes()).await
         }
         AlertWay::Webhook(webhook) => {
             let hook = Hook::open(webhook, &Arc::new(http.clone())).await?;

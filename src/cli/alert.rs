@@ -39,12 +39,12 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
     let mut code = exit::DONE;
     let runtime = runtime()?;
     for target in settings.alerts.iter().filter(wanted) {
-        let outcome = runtime.block_on(alert::test(target, &settings.http, context.clock.now()));
+        let outcome = runtime.block_on(alert::test(target, &settings.http, context.tongue, context.clock.now()));
         let mut out = std::io::stdout().lock();
         match outcome {
-            Ok(()) => writeln!(out, "{}: a test was taken", target.name)?,
+            Ok(()) => writeln!(out, "{}", context.tongue.say(&format!("{}: a test was taken", target.name)))?,
             Err(error) => {
-                writeln!(out, "{}: {error}", target.name)?;
+                writeln!(out, "{}{}{}", target.name, context.tongue.colon(), context.tongue.say(&error))?;
                 code = exit::FAILURE;
             }
         }

@@ -13,6 +13,7 @@ use crate::daemon::assemble;
 use crate::identity::{self, Identity};
 use crate::poll::account::{self, AccountError};
 use crate::token::{self, Client, Grant};
+use crate::tongue::Tongue;
 use crate::words::counted;
 
 #[derive(Debug, Args)]
@@ -68,13 +69,13 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
     print::order(&mut findings);
     let mut out = std::io::stdout().lock();
     for finding in &findings {
-        writeln!(out, "{finding}")?;
+        writeln!(out, "{}", print::finding(context.tongue, finding))?;
     }
-    conclude(&mut out, &findings, usable)
+    conclude(&mut out, context.tongue, &findings, usable)
 }
 
 /// The closing line and the exit code: 78 if nothing could start or no account could work, 1 if some could not.
-fn conclude(out: &mut impl Write, findings: &[Finding], usable: Option<usize>) -> Outcome {
+fn conclude(out: &mut impl Write, tongue: Tongue, findings: &[Finding], usable: Option<usize>) -> Outcome {
     let count = |weight: Weight| findings.iter().filter(|finding| finding.weight == weight).count();
     let (errors, problems, notes) = (count(Weight::Error), count(Weight::Problem), count(Weight::Note));
     let code = if errors > 0 || usable == Some(0) {
@@ -86,12 +87,13 @@ fn conclude(out: &mut impl Write, findings: &[Finding], usable: Option<usize>) -
     };
     let accounts = counted(usable.unwrap_or(0), "account");
     let (notes, faults) = (counted(notes, "note"), counted(problems, "problem"));
-    match code {
-        exit::DONE => writeln!(out, "all is well; {accounts} can work, {notes}")?,
-        exit::FAILURE => writeln!(out, "{faults}, {notes}; {accounts} can work")?,
-        _ if errors > 0 => writeln!(out, "{}, {faults}, {notes}: nothing can start", counted(errors, "error"))?,
-        _ => writeln!(out, "{faults}, {notes}: no account can work")?,
-    }
+    let conclusion = match code {
+        exit::DONE => format!("all is well; {accounts} can work, {notes}"),
+        exit::FAILURE => format!("{faults}, {notes}; {accounts} can work"),
+        _ if errors > 0 => format!("{}, {faults}, {notes}: nothing can start", counted(errors, "error")),
+        _ => format!("{faults}, {notes}: no account can work"),
+    };
+    writeln!(out, "{}", tongue.say(&conclusion))?;
     Ok(code)
 }
 

@@ -41,6 +41,7 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{LogFormat, LogLevel, Settings};
 use crate::log;
+use crate::tongue::Tongue;
 
 /// Where the configuration is looked for last.
 const DEFAULT_CONFIG: &str = "/etc/vaguemestre/vaguemestre.toml";
@@ -131,6 +132,8 @@ struct Context {
     config: PathBuf,
     clock: Arc<dyn Clock>,
     verbosity: Verbosity,
+    /// What people are spoken to in.
+    tongue: Tongue,
 }
 
 /// What `-v` and `-q` ask for.
@@ -158,16 +161,18 @@ impl Invocation {
     #[must_use]
     pub fn execute(self) -> ExitCode {
         leave_no_core();
+        let tongue = Tongue::of_locale(|name| std::env::var(name).ok());
         let context = Context {
             config: self.config.clone().unwrap_or_else(config_file),
             clock: Arc::new(SystemClock::new()),
             verbosity: Verbosity { verbose: self.verbose, quiet: self.quiet },
+            tongue,
         };
         match self.dispatch(context) {
             Ok(code) => ExitCode::from(code),
             Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
             Err(error) => {
-                print::error(&error);
+                print::error(tongue, &error);
                 ExitCode::from(exit::FAILURE)
             }
         }
@@ -231,7 +236,7 @@ impl Context {
         match loaded.settings {
             Some(settings) => Ok(settings),
             None => {
-                print::faults(loaded.findings);
+                print::faults(self.tongue, loaded.findings);
                 Err(exit::CONFIGURATION)
             }
         }

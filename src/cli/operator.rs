@@ -63,7 +63,7 @@ async fn give(context: &Context, settings: Settings, order: &Order, actor: &str)
             // A daemon was started in between, or another command works: that one answers no requests.
             Err(HouseError::State(StateError::Held { holder, .. })) if Instant::now() < given_up => {
                 if holder.role == Role::Command && !context.verbosity.quiet && !std::mem::replace(&mut told, true) {
-                    print::aside(&format!("waiting for another command to end: {holder}"));
+                    print::aside(context.tongue, &format!("waiting for another command to end: {holder}"));
                 }
             }
             Err(error) => return Err(print::with_remedy(error.remedy(), error)),

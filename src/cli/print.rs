@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::config::{Finding, Place, Weight};
+use crate::tongue::Tongue;
 
 /// What to do about an error, carried beside it.
 #[derive(Debug)]
@@ -27,20 +28,16 @@ pub(super) fn with_remedy(
 }
 
 /// Writes an error, its causes and its remedy to standard error.
-#[expect(clippy::print_stderr, reason = "this is where commands report errors")]
-pub(super) fn error(error: &anyhow::Error) {
+pub(super) fn error(tongue: Tongue, error: &anyhow::Error) {
     let remedy = error.downcast_ref::<Remedy>().map(|remedy| remedy.0.clone());
     let causes: Vec<String> = error.chain().skip(usize::from(remedy.is_some())).map(ToString::to_string).collect();
-    eprintln!("error: {}", dedup(causes).join(": "));
-    if let Some(remedy) = remedy {
-        eprintln!("  remedy: {remedy}");
-    }
+    failure(tongue, &dedup(causes).join(": "), remedy.as_deref());
 }
 
 /// Writes to standard error what goes on, beside the answer.
 #[expect(clippy::print_stderr, reason = "this is where commands speak to people")]
-pub(super) fn aside(text: &str) {
-    eprintln!("{text}");
+pub(super) fn aside(tongue: Tongue, text: &str) {
+    eprintln!("{}", tongue.say(text));
 }
 
 /// Causes that only repeat the one before say nothing.
@@ -55,20 +52,34 @@ fn dedup(causes: Vec<String>) -> Vec<String> {
 }
 
 /// Writes why there is no token, and what to do: the two lines of `text`.
-#[expect(clippy::print_stderr, reason = "this is where commands report errors")]
-pub(super) fn refusal(text: &str) {
+pub(super) fn refusal(tongue: Tongue, text: &str) {
     let (what, remedy) = text.trim_end().split_once('\n').unwrap_or((text.trim_end(), ""));
-    eprintln!("error: {what}");
-    if !remedy.is_empty() {
-        eprintln!("  remedy: {remedy}");
+    failure(tongue, what, Some(remedy).filter(|remedy| !remedy.is_empty()));
+}
+
+#[expect(clippy::print_stderr, reason = "this is where commands report errors")]
+fn failure(tongue: Tongue, what: &str, remedy: Option<&str>) {
+    eprintln!("{}{}{}", tongue.say("error"), tongue.colon(), tongue.say(what));
+    if let Some(remedy) = remedy {
+        eprintln!("  {}{}{}", tongue.say("remedy"), tongue.colon(), tongue.say(remedy));
     }
+}
+
+/// A finding on one line: weight, place, what is wrong, what to do.
+pub(super) fn finding(tongue: Tongue, finding: &Finding) -> String {
+    let Finding { weight, place, what, remedy } = finding;
+    let (weight, place) = (weight.to_string(), place.to_string());
+    let (colon, semicolon) = (tongue.colon(), tongue.semicolon());
+    let [weight, place, what, remedy] = [&weight, &place, what, remedy].map(|text| tongue.say(text));
+    format!("{weight}{colon}{place}{colon}{what}{semicolon}{remedy}")
 }
 
 /// Writes to standard error why nothing can start: the errors, and the problems that they may point to.
 #[expect(clippy::print_stderr, reason = "this is where commands report findings")]
-pub(super) fn faults(mut findings: Vec<Finding>) {
+pub(super) fn faults(tongue: Tongue, mut findings: Vec<Finding>) {
     order(&mut findings);
-    findings.iter().filter(|finding| finding.weight != Weight::Note).for_each(|finding| eprintln!("{finding}"));
+    let weighty = findings.iter().filter(|finding| finding.weight != Weight::Note);
+    weighty.for_each(|one| eprintln!("{}", finding(tongue, one)));
 }
 
 /// Puts findings into the order they are read in: the weightiest first, then as they stand in the files.
@@ -84,16 +95,16 @@ pub(super) fn order(findings: &mut [Finding]) {
 /// colour by their row (SGR parameters, ECMA-48 §8.3.117).
 pub(super) fn table(
     out: &mut impl Write,
-    header: &[&str],
+    header: &[impl AsRef<str>],
     rows: &[Vec<String>],
     (coloured, colour): (usize, &dyn Fn(usize) -> Option<&'static str>),
 ) -> io::Result<()> {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([header[column].chars().count()]).max().unwrap_or(0)
+        cells.chain([header[column].as_ref().chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let header: Vec<String> = header.iter().map(ToString::to_string).collect();
+    let header: Vec<String> = header.iter().map(|heading| heading.as_ref().to_owned()).collect();
     for (number, row) in std::iter::once(&header).chain(rows).enumerate() {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {

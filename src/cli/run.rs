@@ -13,7 +13,7 @@ pub(super) fn execute(context: &Context) -> Outcome {
     let load = move || crate::config::load(&file, std::env::vars());
     let loaded = load();
     let Some(settings) = loaded.settings else {
-        print::faults(loaded.findings);
+        print::faults(context.tongue, loaded.findings);
         return Ok(exit::CONFIGURATION);
     };
     let tally = Arc::new(Tally::default());

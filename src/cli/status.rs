@@ -9,6 +9,11 @@ use super::selection::Selection;
 use super::{Context, Outcome, exit, nagios, print, runtime};
 use crate::ledger::Ledger;
 use crate::status::{self, AccountStatus, FeedStatus, Health, Overview, QuotaStatus, Severity, Terms, Trouble};
+use crate::tongue::Tongue;
+
+/// What stands above the table of feeds.
+const HEADINGS: [&str; 9] =
+    ["FEED", "HEALTH", "LAST LISTING", "OUTCOME", "NEXT POLL", "HELD", "FAILED", "IN DOUBT", "TO DELIVER"];
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -39,7 +44,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
         writeln!(out)?;
     } else {
         let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
-        show(&mut out, &overview, coloured)?;
+        show(&mut out, context.tongue, &overview, coloured)?;
     }
     out.flush()?;
     Ok(if overview.healthy { exit::DONE } else { exit::FAILURE })
@@ -80,34 +85,30 @@ fn gather(context: &Context, arguments: &Arguments) -> anyhow::Result<Result<Ove
 }
 
 /// Writes it all for people; `coloured` on a terminal.
-pub(super) fn show(out: &mut impl Write, overview: &Overview, coloured: bool) -> std::io::Result<()> {
-    writeln!(out, "vaguemestre: {}", overview.summary)?;
-    troubles(out, overview, coloured)?;
+pub(super) fn show(out: &mut impl Write, tongue: Tongue, overview: &Overview, coloured: bool) -> std::io::Result<()> {
+    let colon = tongue.colon();
+    writeln!(out, "vaguemestre{colon}{}", tongue.say(&overview.summary))?;
+    troubles(out, tongue, overview, coloured)?;
     let mut first = true;
     for account in overview.accounts.iter().filter(|account| account.needs_words()) {
         for words in words(account) {
             apart(out, &mut first)?;
-            writeln!(out, "  account {}: {words}", account.account)?;
+            writeln!(out, "  {}", tongue.say(&format!("account {}: {words}", account.account)))?;
         }
     }
     for quota in &overview.quotas {
         apart(out, &mut first)?;
-        writeln!(out, "  quota {}", quota_words(quota))?;
+        writeln!(out, "  {}", tongue.say(&format!("quota {}", quota_words(quota))))?;
     }
     writeln!(out)?;
-    let rows: Vec<Vec<String>> = overview.feeds.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = overview.feeds.iter().map(|feed| row(tongue, feed)).collect();
     let colour = |row: usize| coloured.then(|| colour(overview.feeds[row].health)).flatten();
-    print::table(
-        out,
-        &["FEED", "HEALTH", "LAST LISTING", "OUTCOME", "NEXT POLL", "HELD", "FAILED", "IN DOUBT", "TO DELIVER"],
-        &rows,
-        (1, &colour),
-    )?;
+    print::table(out, &HEADINGS.map(|heading| tongue.say(heading)), &rows, (1, &colour))?;
     let mut first = true;
     let remarks = |feed| remarks(feed).into_iter().map(move |text| (feed, text));
     for (feed, remark) in overview.feeds.iter().flat_map(remarks) {
         apart(out, &mut first)?;
-        writeln!(out, "  {}: {remark}", feed.feed)?;
+        writeln!(out, "  {}{colon}{}", feed.feed, tongue.say(&remark))?;
     }
     Ok(())
 }
@@ -121,7 +122,8 @@ fn apart(out: &mut impl Write, first: &mut bool) -> std::io::Result<()> {
 const TOLD: usize = 20;
 
 /// What is amiss, worst first, each with what to do. What many feeds have in common is told of the first of them.
-fn troubles(out: &mut impl Write, overview: &Overview, coloured: bool) -> std::io::Result<()> {
+fn troubles(out: &mut impl Write, tongue: Tongue, overview: &Overview, coloured: bool) -> std::io::Result<()> {
+    let colon = tongue.colon();
     let mut told = BTreeMap::new();
     for trouble in &overview.troubles {
         let count = told.entry((trouble.severity, trouble.kind)).or_insert(0_usize);
@@ -130,13 +132,16 @@ fn troubles(out: &mut impl Write, overview: &Overview, coloured: bool) -> std::i
             continue;
         }
         let Trouble { severity, since, message, remedy, .. } = trouble;
-        let since = since.map(|since| format!(" (since {})", print::paris_time(Some(since)))).unwrap_or_default();
-        let word = severity.as_str().to_uppercase();
+        let since = since.map(|since| format!("since {}", print::paris_time(Some(since))));
+        let since = since.map(|since| format!(" ({})", tongue.say(&since))).unwrap_or_default();
+        let word = tongue.say(severity.as_str()).to_uppercase();
         let word = if coloured { format!("\u{1b}[{}m{word}\u{1b}[0m", shade(*severity)) } else { word };
-        writeln!(out, "\n  {word}: {message}{since}\n    what to do: {remedy}")?;
+        let (message, to_do, remedy) = (tongue.say(message), tongue.say("what to do"), tongue.say(remedy));
+        writeln!(out, "\n  {word}{colon}{message}{since}\n    {to_do}{colon}{remedy}")?;
     }
     for ((_, kind), count) in told.into_iter().filter(|(_, count)| *count > TOLD) {
-        writeln!(out, "\n  … and {} more of {kind}: `vaguemestre status --json` has them all", count - TOLD)?;
+        let more = format!("… and {} more of {kind}: `vaguemestre status --json` has them all", count - TOLD);
+        writeln!(out, "\n  {}", tongue.say(&more))?;
     }
     Ok(())
 }
@@ -197,13 +202,13 @@ fn words(account: &AccountStatus) -> Vec<String> {
     words
 }
 
-fn row(feed: &FeedStatus) -> Vec<String> {
-    let outcome = feed.last_outcome.clone().unwrap_or_else(|| "-".to_owned());
+fn row(tongue: Tongue, feed: &FeedStatus) -> Vec<String> {
+    let outcome = feed.last_outcome.as_deref().unwrap_or("-");
     vec![
         feed.feed.clone(),
-        feed.health.as_str().to_owned(),
+        tongue.say(feed.health.as_str()).into_owned(),
         print::paris_time(feed.last_listed_at),
-        outcome,
+        tongue.say(outcome).into_owned(),
         print::paris_time(feed.next_poll_at),
         feed.held.to_string(),
         (feed.failed + feed.abandoned + feed.lost).to_string(),

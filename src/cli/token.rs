@@ -48,7 +48,7 @@ pub(super) fn execute(context: &Context, arguments: &Arguments) -> Outcome {
             Ok(exit::DONE)
         }
         Err(answer) => {
-            print::refusal(&answer.text);
+            print::refusal(context.tongue, &answer.text);
             Ok(answer.exit_code)
         }
     }

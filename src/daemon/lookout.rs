@@ -12,6 +12,7 @@ use crate::alert;
 use crate::ledger::LedgerError;
 use crate::log::event;
 use crate::status::{self, Overview, Terms};
+use crate::tongue::Tongue;
 
 /// A look begins not sooner than this after the last one, and not later than that.
 const OFTEN: Duration = Duration::from_secs(5);
@@ -88,7 +89,8 @@ const ROUND: Duration = Duration::from_secs(15);
 
 /// Tells those whom `[[alerts]]` names, until the daemon stops.
 pub(super) async fn keep_telling(house: Arc<House>) {
-    let herald = alert::Herald::new(house.ledger.clone(), Arc::clone(&house.clock));
+    let tongue = Tongue::of_locale(|name| std::env::var(name).ok());
+    let herald = alert::Herald::new(house.ledger.clone(), Arc::clone(&house.clock)).speaking(tongue);
     let mut stopping = house.stopping();
     loop {
         let plan = house.plan();

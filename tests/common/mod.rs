@@ -105,6 +105,8 @@ impl Town {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vaguemestre"));
         command.arg("--config").arg(self.config()).args(arguments);
         command.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM").stdin(Stdio::null());
+        // Whatever the developer speaks.
+        command.env("LC_ALL", "C");
         command
     }
 

@@ -9,6 +9,7 @@ use super::stage::{ACCOUNT, INTERVAL, OTHERS, SIREN, Stage};
 use crate::cli::status;
 use crate::ledger;
 use crate::status::Overview;
+use crate::tongue::Tongue;
 
 /// A question that the ledger answers.
 const QUERY: &str = "SELECT feed, remote_id, state, attempts, size, stored_at FROM documents ORDER BY stored_at";
@@ -36,7 +37,7 @@ pub(super) fn summarize(stage: &Stage, overview: &Overview) -> anyhow::Result<()
     let (versions, tokens, calls) = stage.verify_apis()?;
     let mut out = io::stdout().lock();
     writeln!(out, "\n`vaguemestre status`, a moment ago:\n")?;
-    status::show(&mut out, overview, false)?;
+    status::show(&mut out, Tongue::English, overview, false)?;
     writeln!(out, "\nFiles in {}:\n", stage.state().display())?;
     for top in ["archive", "inbox"] {
         tree(&mut out, &stage.state(), top)?;
