@@ -90,6 +90,43 @@ async fn what_was_collected_is_on_the_page_in_the_status_and_counted_whatever_th
 }
 
 #[tokio::test]
+async fn the_page_speaks_the_language_that_the_browser_asks_for() {
+    let town = Town::with_interval("1s").await;
+    let listing = Matcher::listing(SIREN, Kind::PesRetour);
+    town.platform.set_fault(listing, Fault::Status(403, "".into(), Vec::new()), Times::Always);
+    let (daemon, address) = open(&town).await;
+    let page = wait_for(&address, "/", &["fast/mairie/pes-retour fails: FAST denies access"]).await;
+    assert_eq!((page.header("content-language"), page.header("vary")), (Some("en"), Some("accept-language")));
+    assert!(page.body.contains("<html lang=\"en\">") && page.body.contains("What needs someone"), "{}", page.body);
+
+    let request = |language: &str| {
+        format!("GET / HTTP/1.1\r\nHost: {address}\r\nAccept-Language: {language}\r\nConnection: close\r\n\r\n")
+    };
+    let french = ask(&address, &request("fr-FR,fr;q=0.9,en;q=0.8")).await;
+    assert_eq!((french.header("content-language"), french.status), (Some("fr"), 200));
+    let said = french.body.replace('\u{a0}', " ");
+    for words in [
+        "<html lang=\"fr\">",
+        "<title>vaguemestre : 1 problème</title>",
+        "en marche (processus ",
+        "Ce qui demande quelqu’un",
+        "fast/mairie/pes-retour est en échec : FAST refuse l’accès à ce SIREN ou à ce flux (statut 403) : demandez à",
+        "Que faire : faites ce qui est dit ; <code>vaguemestre check --online</code> essaie le chemin jusque-là",
+        "Prochaine relève",
+        "Jours restants",
+        "Aucun n’est arrivé ces 30 derniers jours.",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    for words in ["denies", "What to do", "Next poll", "running", "failing", "Health"] {
+        assert!(!said.contains(words), "{words}: {said}");
+    }
+    let other = ask(&address, &request("de, en;q=0.5")).await;
+    assert_eq!(other.header("content-language"), Some("en"));
+    drop(daemon);
+}
+
+#[tokio::test]
 async fn what_needs_someone_is_on_the_page_and_in_the_metrics_with_what_to_do() {
     let town = Town::bare().await;
     let tables =

@@ -13,8 +13,10 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use percent_encoding::percent_decode_str;
 
 use super::page::{self, Facts};
-use super::{Desk, Sources, metrics, sheet, words};
+use super::words::Words;
+use super::{Desk, Sources, metrics, sheet};
 use crate::status::{FeedStatus, Matter, Overview, Severity, Trouble};
+use crate::tongue::Tongue;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 type Reply = Response<Body>;
@@ -64,7 +66,8 @@ pub(super) async fn answer<B>(request: Request<B>, way: Way, desk: &Desk) -> Rep
             "this name is not known here: ask by the IP address, by localhost or by this machine's own name\n",
         )
     } else {
-        route(request.uri().path(), request.uri().query().unwrap_or_default(), desk).await
+        let tongue = Tongue::of_browser(text(request.headers(), header::ACCEPT_LANGUAGE).unwrap_or_default());
+        route(request.uri().path(), request.uri().query().unwrap_or_default(), tongue, desk).await
     };
     for (name, value) in HEADERS {
         reply.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -72,10 +75,10 @@ pub(super) async fn answer<B>(request: Request<B>, way: Way, desk: &Desk) -> Rep
     reply
 }
 
-async fn route(path: &str, query: &str, desk: &Desk) -> Reply {
+async fn route(path: &str, query: &str, tongue: Tongue, desk: &Desk) -> Reply {
     let sources = &desk.sources;
     match path {
-        "/" => front(query, desk).await,
+        "/" => front(query, Words::of(tongue), desk).await,
         "/style.css" => whole(StatusCode::OK, "text/css; charset=utf-8", STYLE),
         "/icon.svg" => whole(StatusCode::OK, "image/svg+xml", ICON),
         "/livez" => health(sources.life.lives(), "alive\n"),
@@ -102,27 +105,29 @@ async fn route(path: &str, query: &str, desk: &Desk) -> Reply {
     }
 }
 
-async fn front(query: &str, desk: &Desk) -> Reply {
+async fn front(query: &str, words: &Words, desk: &Desk) -> Reply {
     let sources = &desk.sources;
     let (overview, now) = (desk.overview(), sources.clock.now());
     // Why it could not be asked is a problem of its own, told above.
     let days = sources.plot.days(&sources.ledger, now).await.ok();
     let filter = parameter(query, "feed").unwrap_or_default();
     let facts = Facts {
-        words: &words::ENGLISH,
+        words,
         overview: overview.as_deref(),
         filter: filter.trim(),
-        of_our_own: of_our_own(sources, overview.as_deref()),
+        of_our_own: of_our_own(words, sources, overview.as_deref()),
         days: days.as_deref(),
         started: sources.life.started,
         now,
     };
-    whole(StatusCode::OK, HTML, page::page(&facts))
+    let mut reply = whole(StatusCode::OK, HTML, page::page(&facts));
+    reply.headers_mut().insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(words.language));
+    reply.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-language"));
+    reply
 }
 
 /// What is amiss with the daemon itself, with what to do; the ledger does not know of it.
-fn of_our_own(sources: &Sources, overview: Option<&Overview>) -> Vec<String> {
-    let words = &words::ENGLISH;
+fn of_our_own(words: &Words, sources: &Sources, overview: Option<&Overview>) -> Vec<String> {
     // A full disk is told by the overview as well, and better.
     let full = |trouble: &Trouble| trouble.kind == Matter::DiskLow && trouble.severity == Severity::Error;
     let told = overview.is_some_and(|overview| overview.troubles.iter().any(full));

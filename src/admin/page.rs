@@ -48,7 +48,7 @@ pub(super) fn page(facts: &Facts<'_>) -> String {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "vaguemestre" @if let Some(overview) = overview { ": " ((words.in_short)(overview.troubles.len() + facts.of_our_own.len())) } }
+                title { "vaguemestre" @if let Some(overview) = overview { (words.colon()) ((words.in_short)(overview.troubles.len() + facts.of_our_own.len())) } }
                 link rel="stylesheet" href="/style.css";
                 link rel="icon" href="/icon.svg" type="image/svg+xml";
             }
@@ -56,7 +56,7 @@ pub(super) fn page(facts: &Facts<'_>) -> String {
                 header {
                     h1 { "vaguemestre" }
                     @if let Some(overview) = overview {
-                        p.summary { (overview.summary) }
+                        p.summary { (words.say(&overview.summary)) }
                         p.soft { (words.as_of) " " (exact(overview.at)) ". " (words.zone) }
                     }
                 }
@@ -109,7 +109,7 @@ fn problems(facts: &Facts<'_>, overview: &Overview) -> Markup {
             @if overview.troubles.is_empty() && facts.of_our_own.is_empty() && !old { p.calm { (words.all_is_well) } }
             @else {
                 ul.problems {
-                    @for told in &facts.of_our_own { li.error { p.what { (said(told)) } } }
+                    @for told in &facts.of_our_own { li.error { p.what { (said(&words.say(told))) } } }
                     @if old { li.error { p.what { (words.stale) } } }
                     @for trouble in overview.troubles.iter().take(TROUBLES_SHOWN) { (problem(words, trouble, *now)) }
                 }
@@ -124,8 +124,8 @@ fn problem(words: &Words, trouble: &Trouble, now: Timestamp) -> Markup {
     let class = if trouble.severity == Severity::Error { "error" } else { "warning" };
     html! {
         li class=(class) {
-            p.what { (said(&trouble.message)) }
-            @if !trouble.remedy.is_empty() { p { (words.remedy) " " (said(&trouble.remedy)) } }
+            p.what { (said(&words.say(&trouble.message))) }
+            @if !trouble.remedy.is_empty() { p { (words.remedy) " " (said(&words.say(&trouble.remedy))) } }
             p.soft {
                 ((words.severity)(trouble.severity)) ", " (trouble.subject)
                 @if let Some(since) = trouble.since { ", " (words.since) " " (moment(Some(since), now)) }
@@ -157,7 +157,7 @@ fn feeds(facts: &Facts<'_>, overview: &Overview) -> Markup {
                 button { (words.show) }
                 @if !filter.is_empty() { a href="/" { (words.show_all) } }
             }
-            @if let Some(complaint) = complaint { p.bad { (complaint) } }
+            @if let Some(complaint) = complaint { p.bad { (words.say(&complaint)) } }
             @if rows().next().is_none() && !filter.is_empty() { p { (words.no_feed) } }
             @else {
                 table.stacked role="table" {
@@ -186,10 +186,10 @@ fn feed_row(words: &Words, feed: &FeedStatus, now: Timestamp) -> Markup {
         tr role="row" {
             td role="cell" {
                 (feed.feed)
-                @if let Some(error) = &feed.error { p.said { (error) } }
-                @if let Some(note) = &feed.note { p.said { (note) } }
+                @if let Some(error) = &feed.error { p.said { (words.say(error)) } }
+                @if let Some(note) = &feed.note { p.said { (words.say(note)) } }
             }
-            (cell(words.health, html! { span class=(class) { (feed.health.as_str()) } }))
+            (cell(words.health, html! { span class=(class) { (words.say(feed.health.as_str())) } }))
             (cell(words.last_listing, moment(feed.last_listed_at, now)))
             (cell(words.next_poll, moment(feed.next_poll_at, now)))
             (number(words.held, feed.held))
@@ -233,7 +233,7 @@ fn account_row(words: &Words, account: &AccountStatus, days: Option<i64>, now: T
         tr role="row" {
             td role="cell" {
                 (account.account)
-                @if let Some(problem) = &account.problem { p.said { (problem) } }
+                @if let Some(problem) = &account.problem { p.said { (words.say(problem)) } }
             }
             @let works = account.problem.is_none();
             (cell(words.health, html! {
@@ -269,7 +269,7 @@ fn targets(words: &Words, targets: &[TargetStatus]) -> Markup {
                         tr role="row" {
                             td role="cell" {
                                 (target.target)
-                                @if let Some(problem) = &target.problem { p.said { (problem) } }
+                                @if let Some(problem) = &target.problem { p.said { (words.say(problem)) } }
                             }
                             (cell(words.way, html! { (target.way) }))
                             (number(words.waiting, target.waiting))

@@ -1,10 +1,15 @@
 //! Everything the page says in words of its own. What it repeats (names, errors, remedies) comes from where it was said.
 
+use std::borrow::Cow;
+
 use crate::status::Severity;
+use crate::tongue::Tongue;
 use crate::words::counted;
 
 /// The page's own words, in one language.
 pub(super) struct Words {
+    /// What is repeated is said in it as well.
+    tongue: Tongue,
     /// As `lang` has it.
     pub(super) language: &'static str,
     pub(super) as_of: &'static str,
@@ -68,8 +73,29 @@ pub(super) struct Words {
     pub(super) on_day: fn(&str, u64) -> String,
 }
 
+impl Words {
+    /// The words of `tongue`.
+    pub(super) const fn of(tongue: Tongue) -> &'static Self {
+        match tongue {
+            Tongue::English => &ENGLISH,
+            Tongue::French => &FRENCH,
+        }
+    }
+
+    /// What was said elsewhere, in this language.
+    pub(super) fn say<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.tongue.say(text)
+    }
+
+    /// What stands before what is said of something.
+    pub(super) const fn colon(&self) -> &'static str {
+        self.tongue.colon()
+    }
+}
+
 /// English.
 pub(super) const ENGLISH: Words = Words {
+    tongue: Tongue::English,
     language: "en",
     as_of: "As of",
     zone: "Times are those of Paris.",
@@ -136,4 +162,85 @@ pub(super) const ENGLISH: Words = Words {
         _ => format!("{all} came in the last {days} days; the most in a day were {most}, on {when}."),
     },
     on_day: |day, count| format!("{day}: {}", counted(usize::try_from(count).unwrap_or(usize::MAX), "document")),
+};
+
+/// French.
+const FRENCH: Words = Words {
+    tongue: Tongue::French,
+    language: "fr",
+    as_of: "État au",
+    zone: "Les heures sont celles de Paris.",
+    not_yet: "Rien n’est encore connu\u{a0}: le démon vient de démarrer. Rechargez cette page dans quelques secondes.",
+    problems: "Ce qui demande quelqu’un",
+    all_is_well: "Rien ne demande personne.",
+    stale: "Ce qui est dit ci-dessous est ancien\u{a0}: le registre ne répond pas, ou le démon ne suit plus. Le journal dit \
+            pourquoi\u{a0}: `journalctl -u vaguemestre -n 50`.",
+    severity: |severity| match severity {
+        Severity::Error => "quelqu’un doit agir",
+        Severity::Warning => "quelqu’un doit le savoir",
+        Severity::Passing => "peut passer de soi-même",
+    },
+    rejected: "Une configuration modifiée n’a pas été reprise, l’ancienne reste en vigueur\u{a0}: `vaguemestre check` dit ce qui n’y \
+               va pas\u{a0}; corrigez-le, puis `systemctl reload vaguemestre`.",
+    backup_failed: "Le registre n’a pu être copié\u{a0}: `journalctl -u vaguemestre -p err -n 20` dit pourquoi\u{a0}; réglez le \
+                    problème, un nouvel essai a lieu dans l’heure.",
+    since: "depuis",
+    remedy: "Que faire\u{a0}:",
+    feeds: "Flux",
+    feed: "Flux",
+    health: "État",
+    last_listing: "Dernière liste",
+    next_poll: "Prochaine relève",
+    held: "Détenus",
+    failed: "En échec",
+    to_deliver: "À remettre",
+    filter: "Seulement les flux ou comptes nommés",
+    filter_hint: "par exemple fast/* ou */acquittements",
+    show: "Afficher",
+    show_all: "Tout afficher",
+    no_feed: "Aucun flux ne porte ce nom.",
+    accounts: "Comptes",
+    account: "Compte",
+    credential: "Identifiant",
+    certificate: "certificat",
+    token: "jeton",
+    ends: "Expire",
+    days_left: "Jours restants",
+    ended: "expiré",
+    works: "fonctionne",
+    cannot_work: "ne peut fonctionner",
+    targets: "Cibles",
+    target: "Cible",
+    way: "Moyen",
+    waiting: "En attente",
+    given_up: "Abandonnées",
+    documents_per_day: "Documents par jour",
+    day: "Jour",
+    documents: "Documents",
+    as_a_table: "Les mêmes en tableau",
+    no_plot: "Le registre n’a pu être interrogé.",
+    quotas: "Quotas d’API Entreprise",
+    quota: "Quota",
+    per_minute: "Appels par minute",
+    left: "Restants",
+    closed_until: "fermé jusqu’à",
+    running_since: "en marche depuis",
+    for_programs: "Pour les programmes\u{a0}:",
+    in_short: |troubles| match troubles {
+        0 => "tout va bien".to_owned(),
+        1 => "1 problème".to_owned(),
+        more => format!("{more} problèmes"),
+    },
+    more: |count| match count {
+        1 => "1 autre n’est pas montré\u{a0}: nommez-en ci-dessus, ou interrogez `vaguemestre status`.".to_owned(),
+        more => {
+            format!("{more} autres ne sont pas montrés\u{a0}: nommez-en ci-dessus, ou interrogez `vaguemestre status`.")
+        }
+    },
+    plotted: |all, days, most, when| match all {
+        0 => format!("Aucun n’est arrivé ces {days} derniers jours."),
+        1 => format!("Un seul est arrivé ces {days} derniers jours, le {when}."),
+        _ => format!("{all} sont arrivés ces {days} derniers jours\u{a0}; au plus {most} en un jour, le {when}."),
+    },
+    on_day: |day, count| format!("{day}\u{a0}: {count} document{}", if count < 2 { "" } else { "s" }),
 };

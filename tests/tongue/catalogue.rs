@@ -8,7 +8,7 @@ use crate::literals;
 
 /// Literals that look like sentences and are none: commands and what is typed, words of protocols, platforms and formats, names
 /// of columns, and what goes to the log or to monitoring.
-const NO_SENTENCES: [&str; 39] = [
+const NO_SENTENCES: [&str; 40] = [
     "<!doctype html",
     "BEGIN IMMEDIATE",
     "Bearer {}",
@@ -43,6 +43,7 @@ const NO_SENTENCES: [&str; 39] = [
     "non reconnu",
     "not found",
     "permission de",
+    "plot-title plot-words",
     "ssl certificate",
     "subscriber not found",
     "tunnel error",

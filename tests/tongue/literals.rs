@@ -4,10 +4,15 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-/// What is said here nobody hears in French.
-const SILENT: [&str; 4] = ["cli/demo", "fuzzing", "simulator", "tongue"];
+/// What is said here nobody hears in French, or has its French beside it.
+const SILENT: [&str; 5] = ["admin/words.rs", "cli/demo", "fuzzing", "simulator", "tongue"];
 /// What is said here never reaches `check`, `status` or the page; only errors and remedies do.
-const ELSEWHERE: [&str; 20] = [
+const ELSEWHERE: [&str; 25] = [
+    "admin/answer.rs",
+    "admin/metrics.rs",
+    "admin/process.rs",
+    "admin/sheet.rs",
+    "admin/tally.rs",
     "cli/completions.rs",
     "cli/documents.rs",
     "cli/export.rs",
