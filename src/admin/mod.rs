@@ -108,7 +108,6 @@ impl Desk {
 #[derive(Debug)]
 pub struct Admin {
     wanted: watch::Sender<Option<Listen>>,
-    fault: watch::Receiver<Option<String>>,
     work: JoinHandle<()>,
 }
 
@@ -117,19 +116,12 @@ impl Admin {
     #[must_use]
     pub fn start(sources: Sources, listen: Option<Listen>) -> Self {
         let (wanted, wants) = watch::channel(listen);
-        let (faults, fault) = watch::channel(None);
-        Self { wanted, fault, work: tokio::spawn(keep_open(Arc::new(sources), wants, faults)) }
+        Self { wanted, work: tokio::spawn(keep_open(Arc::new(sources), wants)) }
     }
 
     /// Listens at `listen` from now on, or nowhere. Where that could not be had, it is tried again at once.
     pub fn serve(&self, listen: Option<Listen>) {
         self.wanted.send_replace(listen);
-    }
-
-    /// Why it is not to be had though it is wanted; with what to do.
-    #[must_use]
-    pub fn fault(&self) -> Option<String> {
-        self.fault.borrow().clone()
     }
 
     /// Answers nobody any more; a socket is removed.
@@ -141,15 +133,11 @@ impl Admin {
 }
 
 /// Listens where that is wanted, for as long as it is.
-async fn keep_open(
-    sources: Arc<Sources>,
-    mut wants: watch::Receiver<Option<Listen>>,
-    faults: watch::Sender<Option<String>>,
-) {
+async fn keep_open(sources: Arc<Sources>, mut wants: watch::Receiver<Option<Listen>>) {
+    let mut told = None;
     loop {
         let wanted = wants.borrow_and_update().clone();
         let Some(listen) = wanted else {
-            faults.send_replace(None);
             if wants.changed().await.is_err() {
                 return;
             }
@@ -157,7 +145,7 @@ async fn keep_open(
         };
         match Listener::open(&listen).await {
             Ok(listener) => {
-                faults.send_replace(None);
+                told = None;
                 let at = listener.at(&listen);
                 tracing::info!(
                     event = event::ADMIN_OPENED,
@@ -185,7 +173,7 @@ async fn keep_open(
                      [admin] listen, and reload"
                 );
                 // Told once, however often it is tried.
-                if faults.send_replace(Some(fault.clone())).as_ref() != Some(&fault) {
+                if told.replace(fault.clone()).as_ref() != Some(&fault) {
                     tracing::error!(event = event::ADMIN_FAILED, listen = %listen, %error, "{fault}; it is tried again every minute");
                 }
                 tokio::select! {
