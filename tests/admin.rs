@@ -91,7 +91,7 @@ async fn what_was_collected_is_on_the_page_in_the_status_and_counted_whatever_th
 
 #[tokio::test]
 async fn the_page_speaks_the_language_that_the_browser_asks_for() {
-    let town = Town::with_interval("1s").await;
+    let town = Town::with_interval("10s").await;
     let listing = Matcher::listing(SIREN, Kind::PesRetour);
     town.platform.set_fault(listing, Fault::Status(403, "".into(), Vec::new()), Times::Always);
     let (daemon, address) = open(&town).await;
