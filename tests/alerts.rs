@@ -264,6 +264,33 @@ async fn a_test_is_sent_by_hand_and_what_is_wrong_with_the_way_is_found_by_check
     );
 }
 
+#[tokio::test]
+async fn what_is_amiss_with_the_daemon_itself_is_told_everywhere_until_it_is_mended() {
+    let town = Town::bare().await;
+    let hook = Hook::open().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = format!("[admin]\nlisten = \"{}\"\n", taken.local_addr().unwrap());
+    let tables = town.account("mairie", SIREN, Standing::Valid) + &told_by(&hook, "");
+    town.configure("1s", "", &(tables.clone() + &admin));
+    let daemon = town.start().await;
+    let alert = wait_for(&hook, "admin_failed", "raised").await;
+    assert!(alert["remedy"].as_str().unwrap().contains("correct [admin] listen"), "{alert}");
+    town.configure("1s", "", &(tables.clone() + "[shedule]\n"));
+    daemon.signal("HUP");
+    let alert = wait_for(&hook, "config_rejected", "raised").await;
+    assert!(alert["message"].as_str().unwrap().contains("the old one stays"), "{alert}");
+    town.configure("1s", "", &tables);
+    let (status, code) = town.status().await;
+    let kinds: Vec<&str> =
+        status["troubles"].as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"admin_failed") && kinds.contains(&"config_rejected"), "{status}");
+    assert_eq!(code, Some(0), "it collects all the same");
+    daemon.signal("HUP");
+    wait_for(&hook, "config_rejected", "cleared").await;
+    wait_for(&hook, "admin_failed", "cleared").await;
+    assert!(daemon.stop().await.success());
+}
+
 /// The account `mairie` with a certificate of `present` standing, and one that follows of `next`.
 fn with_next(town: &Town, present: Standing, next: Standing) -> String {
     let mairie = town.account("mairie", SIREN, present);

@@ -115,7 +115,7 @@ async fn front(query: &str, words: &Words, desk: &Desk) -> Reply {
         words,
         overview: overview.as_deref(),
         filter: filter.trim(),
-        of_our_own: of_our_own(words, sources, overview.as_deref()),
+        of_our_own: of_our_own(sources, overview.as_deref()),
         days: days.as_deref(),
         started: sources.life.started,
         now,
@@ -126,15 +126,13 @@ async fn front(query: &str, words: &Words, desk: &Desk) -> Reply {
     reply
 }
 
-/// What is amiss with the daemon itself, with what to do; the ledger does not know of it.
-fn of_our_own(words: &Words, sources: &Sources, overview: Option<&Overview>) -> Vec<String> {
-    // A full disk is told by the overview as well, and better.
-    let full = |trouble: &Trouble| trouble.kind == Matter::DiskLow && trouble.severity == Severity::Error;
+/// What keeps the daemon itself from collecting, where the overview does not tell it, and better.
+fn of_our_own(sources: &Sources, overview: Option<&Overview>) -> Option<String> {
+    let full = |trouble: &Trouble| {
+        trouble.kind == Matter::DiskFailed || (trouble.kind == Matter::DiskLow && trouble.severity == Severity::Error)
+    };
     let told = overview.is_some_and(|overview| overview.troubles.iter().any(full));
-    let obstacle = sources.life.obstacle().filter(|_| !told);
-    let rejected = sources.tally.configuration_is_rejected().then(|| words.rejected.to_owned());
-    let backup = sources.tally.backup_fails().then(|| words.backup_failed.to_owned());
-    obstacle.into_iter().chain(rejected).chain(backup).collect()
+    sources.life.obstacle().filter(|_| !told)
 }
 
 /// What a form has sent as `name`.

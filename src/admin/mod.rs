@@ -56,12 +56,15 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// An address that could not be had is tried again after this.
 const AGAIN: Duration = Duration::from_secs(60);
 
+type Complain = dyn Fn(Option<String>) + Send + Sync;
 type Sight = dyn Fn() -> Option<watch::Receiver<Option<Arc<Overview>>>> + Send + Sync;
 
 /// What is told, and by whom it is known.
 pub struct Sources {
     /// Begins to watch how everything goes; that is gathered for nobody else.
     sight: Box<Sight>,
+    /// Told why the address is not to be had, or that it is.
+    complain: Box<Complain>,
     life: Arc<Life>,
     tally: Arc<Tally>,
     ledger: Ledger,
@@ -75,13 +78,23 @@ impl Sources {
     /// All there is to tell.
     pub fn new(
         sight: impl Fn() -> Option<watch::Receiver<Option<Arc<Overview>>>> + Send + Sync + 'static,
+        complain: impl Fn(Option<String>) + Send + Sync + 'static,
         life: Arc<Life>,
         tally: Arc<Tally>,
         ledger: Ledger,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
-        Self { sight: Box::new(sight), life, tally, ledger, clock, plot: Plot::default(), host }
+        Self {
+            sight: Box::new(sight),
+            complain: Box::new(complain),
+            life,
+            tally,
+            ledger,
+            clock,
+            plot: Plot::default(),
+            host,
+        }
     }
 }
 
@@ -138,6 +151,8 @@ async fn keep_open(sources: Arc<Sources>, mut wants: watch::Receiver<Option<List
     loop {
         let wanted = wants.borrow_and_update().clone();
         let Some(listen) = wanted else {
+            told = None;
+            (sources.complain)(None);
             if wants.changed().await.is_err() {
                 return;
             }
@@ -146,6 +161,7 @@ async fn keep_open(sources: Arc<Sources>, mut wants: watch::Receiver<Option<List
         match Listener::open(&listen).await {
             Ok(listener) => {
                 told = None;
+                (sources.complain)(None);
                 let at = listener.at(&listen);
                 tracing::info!(
                     event = event::ADMIN_OPENED,
@@ -174,6 +190,7 @@ async fn keep_open(sources: Arc<Sources>, mut wants: watch::Receiver<Option<List
                 );
                 // Told once, however often it is tried.
                 if told.replace(fault.clone()).as_ref() != Some(&fault) {
+                    (sources.complain)(Some(fault.clone()));
                     tracing::error!(event = event::ADMIN_FAILED, listen = %listen, %error, "{fault}; it is tried again every minute");
                 }
                 tokio::select! {

@@ -33,8 +33,8 @@ pub(super) struct Facts<'a> {
     pub(super) filter: &'a str,
     /// Documents per day; none where the ledger could not be asked.
     pub(super) days: Option<&'a [(Date, u64)]>,
-    /// What is amiss with the daemon itself: each with what to do.
-    pub(super) of_our_own: Vec<String>,
+    /// What keeps the daemon itself from collecting, with what to do.
+    pub(super) of_our_own: Option<String>,
     pub(super) started: Timestamp,
     pub(super) now: Timestamp,
 }
@@ -48,7 +48,7 @@ pub(super) fn page(facts: &Facts<'_>) -> String {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "vaguemestre" @if let Some(overview) = overview { (words.colon()) ((words.in_short)(overview.troubles.len() + facts.of_our_own.len())) } }
+                title { "vaguemestre" @if let Some(overview) = overview { (words.colon()) ((words.in_short)(overview.troubles.len() + usize::from(facts.of_our_own.is_some()))) } }
                 link rel="stylesheet" href="/style.css";
                 link rel="icon" href="/icon.svg" type="image/svg+xml";
             }
@@ -106,10 +106,10 @@ fn problems(facts: &Facts<'_>, overview: &Overview) -> Markup {
     html! {
         section aria-labelledby="problems" {
             h2 #problems { (words.problems) }
-            @if overview.troubles.is_empty() && facts.of_our_own.is_empty() && !old { p.calm { (words.all_is_well) } }
+            @if overview.troubles.is_empty() && facts.of_our_own.is_none() && !old { p.calm { (words.all_is_well) } }
             @else {
                 ul.problems {
-                    @for told in &facts.of_our_own { li.error { p.what { (said(&words.say(told))) } } }
+                    @if let Some(told) = &facts.of_our_own { li.error { p.what { (said(&words.say(told))) } } }
                     @if old { li.error { p.what { (words.stale) } } }
                     @for trouble in overview.troubles.iter().take(TROUBLES_SHOWN) { (problem(words, trouble, *now)) }
                 }

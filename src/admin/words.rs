@@ -19,8 +19,6 @@ pub(super) struct Words {
     pub(super) all_is_well: &'static str,
     pub(super) stale: &'static str,
     pub(super) severity: fn(Severity) -> &'static str,
-    pub(super) rejected: &'static str,
-    pub(super) backup_failed: &'static str,
     pub(super) since: &'static str,
     pub(super) remedy: &'static str,
     pub(super) feeds: &'static str,
@@ -109,10 +107,6 @@ pub(super) const ENGLISH: Words = Words {
         Severity::Warning => "someone should know",
         Severity::Passing => "may pass by itself",
     },
-    rejected: "A changed configuration was not taken up, the old one stays: `vaguemestre check` says what is wrong with it; \
-               correct that, then `systemctl reload vaguemestre`.",
-    backup_failed: "The ledger could not be copied: `journalctl -u vaguemestre -p err -n 20` says why; mend that, it is tried \
-                    again within an hour.",
     since: "since",
     remedy: "What to do:",
     feeds: "Feeds",
@@ -180,10 +174,6 @@ const FRENCH: Words = Words {
         Severity::Warning => "quelqu’un doit le savoir",
         Severity::Passing => "peut passer de soi-même",
     },
-    rejected: "Une configuration modifiée n’a pas été reprise, l’ancienne reste en vigueur\u{a0}: `vaguemestre check` dit ce qui n’y \
-               va pas\u{a0}; corrigez-le, puis `systemctl reload vaguemestre`.",
-    backup_failed: "Le registre n’a pu être copié\u{a0}: `journalctl -u vaguemestre -p err -n 20` dit pourquoi\u{a0}; réglez le \
-                    problème, un nouvel essai a lieu dans l’heure.",
     since: "depuis",
     remedy: "Que faire\u{a0}:",
     feeds: "Flux",

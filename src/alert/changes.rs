@@ -99,6 +99,10 @@ fn logged_elsewhere(trouble: &Trouble) -> bool {
     full || matches!(
         trouble.kind,
         Matter::Ban
+            | Matter::ConfigRejected
+            | Matter::DiskFailed
+            | Matter::BackupFailed
+            | Matter::AdminFailed
             | Matter::AccountUnusable
             | Matter::DocumentLost
             | Matter::DocumentAbandoned

@@ -1,8 +1,8 @@
 //! Everything that works on one state directory, put together and taken apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -13,13 +13,13 @@ use crate::admin::{Admin, Life, Sources, Tally};
 use crate::clock::{Clock, stamp};
 use crate::config::{Address, Settings};
 use crate::http::skew::SkewWatch;
-use crate::intake::{self, Intake, IntakeError};
+use crate::intake::{self, DISTRUST, Intake, IntakeError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::log::event;
 use crate::poll::watch::Desk;
 use crate::poll::{Poller, Room};
 use crate::state::{Role, StateDirectory, StateError};
-use crate::status::Overview;
+use crate::status::{Matter, Overview};
 use crate::token::service::Counter;
 use crate::token::{self, Manager};
 
@@ -104,6 +104,8 @@ pub struct House {
     stir: Notify,
     /// Somebody is to be told something.
     herald: Notify,
+    /// What is amiss with the daemon itself.
+    conditions: Mutex<BTreeMap<Matter, String>>,
     /// What the last look over everything showed; none before the first.
     sight: watch::Sender<Sight>,
     stopping: watch::Sender<bool>,
@@ -193,6 +195,7 @@ impl House {
             waiting: stored,
             stir: Notify::new(),
             herald: Notify::new(),
+            conditions: Mutex::default(),
             sight: watch::Sender::new(None),
             stopping,
         };
@@ -269,6 +272,26 @@ impl House {
         self.stir.notified().await;
     }
 
+    /// Something is amiss with the daemon itself, or (`None`) no longer is.
+    pub(super) fn note(&self, matter: Matter, message: Option<String>) {
+        let mut conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
+        match message {
+            Some(message) => drop(conditions.insert(matter, message)),
+            None => drop(conditions.remove(&matter)),
+        }
+        drop(conditions);
+        self.stir();
+    }
+
+    /// What is amiss with the daemon itself.
+    pub(super) fn conditions(&self) -> BTreeMap<Matter, String> {
+        let mut conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if !self.poller.intake.trusts_disk() {
+            conditions.insert(Matter::DiskFailed, DISTRUST.to_owned());
+        }
+        conditions
+    }
+
     /// Has those be told who are to be.
     pub(super) fn call_herald(&self) {
         self.herald.notify_one();
@@ -309,7 +332,13 @@ impl House {
         let house = Arc::downgrade(self);
         let sight = move || house.upgrade().map(|house| house.sight());
         let (life, ledger, clock) = (Arc::clone(&self.life), self.ledger.clone(), Arc::clone(&self.clock));
-        let sources = Sources::new(sight, life, tally, ledger, clock);
+        let house = Arc::downgrade(self);
+        let complain = move |fault| {
+            if let Some(house) = house.upgrade() {
+                house.note(Matter::AdminFailed, fault);
+            }
+        };
+        let sources = Sources::new(sight, complain, life, tally, ledger, clock);
         let listen = self.plan().settings.admin.listen.clone();
         *self.admin.lock().await = Some(Admin::start(sources, listen));
     }

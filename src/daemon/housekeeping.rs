@@ -9,6 +9,7 @@ use crate::config::Handover;
 use crate::delivery::stale;
 use crate::ledger::LedgerError;
 use crate::log::event;
+use crate::status::Matter;
 
 /// What goes on is said again after this: a little less than a day, for it is looked at once an hour.
 const TOLD_AGAIN: SignedDuration = SignedDuration::from_mins(23 * 60 + 30);
@@ -73,10 +74,12 @@ pub(super) async fn back_up(house: Arc<House>) {
     match house.ledger.back_up(&state.backup, state.reserve, now).await {
         Ok(None) => {}
         Ok(Some(path)) => {
+            house.note(Matter::BackupFailed, None);
             tracing::info!(event = event::BACKUP_DONE, path = %path.display(), "the ledger is copied to {}", path.display());
         }
         Err(error) => {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            house.note(Matter::BackupFailed, Some(format!("{error}{cause}")));
             tracing::error!(
                 event = event::BACKUP_FAILED,
                 remedy = error.remedy(),

@@ -11,7 +11,7 @@ use super::bulletin::Bulletin;
 use crate::alert;
 use crate::ledger::LedgerError;
 use crate::log::event;
-use crate::status::{self, Overview, Terms};
+use crate::status::{self, Matter, Overview, Terms};
 use crate::tongue::Tongue;
 
 /// A look begins not sooner than this after the last one, and not later than that.
@@ -54,6 +54,7 @@ pub(super) async fn keep_watch(house: Arc<House>) {
 
 async fn look(house: &House, bulletin: &mut Bulletin) -> Result<(), LedgerError> {
     note_clocks(house).await?;
+    note_conditions(house).await?;
     let overview = Arc::new(overview(house).await?);
     house.show(&overview);
     let changes = alert::changes(&house.ledger.alerts().await?, &overview.troubles);
@@ -73,6 +74,19 @@ async fn note_clocks(house: &House) -> Result<(), LedgerError> {
         let before = recorded.iter().find(|row| row.origin == origin).map(|row| row.seconds);
         if before != seconds {
             house.ledger.record_clock(&origin, seconds, house.clock.now()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Likewise what is amiss with the daemon itself.
+async fn note_conditions(house: &House) -> Result<(), LedgerError> {
+    let (recorded, present) = (house.ledger.conditions().await?, house.conditions());
+    for matter in Matter::OF_THE_DAEMON {
+        let before = recorded.iter().find(|row| row.kind == matter.as_str()).map(|row| &row.message);
+        let message = present.get(&matter);
+        if before != message {
+            house.ledger.record_condition(matter.as_str(), message.cloned(), house.clock.now()).await?;
         }
     }
     Ok(())

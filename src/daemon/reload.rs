@@ -8,6 +8,7 @@ use crate::config::{Settings, Weight};
 use crate::feed::FeedName;
 use crate::ledger::LedgerError;
 use crate::log::event;
+use crate::status::Matter;
 
 /// Why a changed configuration was not taken up: the old one stays.
 #[derive(Debug, thiserror::Error)]
@@ -33,15 +34,14 @@ enum Rejected {
 pub(super) async fn reload(house: &House, load: &Load, polled: impl Fn(&str) -> bool) -> bool {
     match take_up(house, load, polled).await {
         Ok(feeds) => {
+            house.note(Matter::ConfigRejected, None);
             tracing::info!(event = event::CONFIG_RELOADED, feeds, "configuration reloaded: {feeds} feeds");
             true
         }
         Err(rejected) => {
-            tracing::error!(
-                event = event::CONFIG_REJECTED,
-                "the changed configuration is not taken up, the old one \
-                stays: {rejected}"
-            );
+            let message = format!("the changed configuration is not taken up, the old one stays: {rejected}");
+            tracing::error!(event = event::CONFIG_REJECTED, "{message}");
+            house.note(Matter::ConfigRejected, Some(message));
             false
         }
     }

@@ -127,7 +127,7 @@ pub async fn overview(
         alerts,
         feeds,
     };
-    overview.troubles = troubles::gather(&overview);
+    overview.troubles = troubles::gather(&overview, &ledger.conditions().await?);
     let fails = |feed: &FeedStatus| matches!(feed.health, Health::Failing | Health::Attention);
     overview.healthy = !overview.feeds.iter().any(fails) && !overview.troubles.iter().any(is_unhealthy);
     overview.summary = summary_of(&overview);

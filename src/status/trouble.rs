@@ -37,6 +37,14 @@ impl Severity {
 pub enum Matter {
     /// The daemon does not run.
     DaemonStopped,
+    /// A changed configuration was not taken up.
+    ConfigRejected,
+    /// The archive's disk failed, and is not trusted.
+    DiskFailed,
+    /// The ledger could not be copied.
+    BackupFailed,
+    /// The address of `[admin]` is not to be had.
+    AdminFailed,
     /// API Entreprise has banned this machine, it seems.
     Ban,
     /// There is little room on the disk, or too little to collect anything.
@@ -87,6 +95,10 @@ impl Matter {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::DaemonStopped => "daemon_stopped",
+            Self::ConfigRejected => "config_rejected",
+            Self::DiskFailed => "disk_failed",
+            Self::BackupFailed => "backup_failed",
+            Self::AdminFailed => "admin_failed",
             Self::Ban => "ban",
             Self::DiskLow => "disk_low",
             Self::AccountUnusable => "account_unusable",
@@ -110,6 +122,10 @@ impl Matter {
             Self::AlertFailing => "alert_failing",
         }
     }
+
+    /// Those that the daemon alone knows of itself.
+    pub const OF_THE_DAEMON: [Self; 4] =
+        [Self::ConfigRejected, Self::DiskFailed, Self::BackupFailed, Self::AdminFailed];
 
     /// Whether it happened, and fades after some days, rather than lasting until somebody mends it: its end is not told.
     #[must_use]

@@ -5,11 +5,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::trouble::{FAILING_FEED, Matter, STUCK_DELIVERY, Severity, Trouble, steps_passed};
 use super::{AccountStatus, FeedStatus, Health, Machine, Overview, TargetStatus, certificate_end};
 use crate::delivery::stale;
+use crate::ledger::ConditionRow;
 use crate::schedule::paris;
 use crate::words::counted;
 
-/// All that is amiss in `overview`, worst first.
-pub(super) fn gather(overview: &Overview) -> Vec<Trouble> {
+/// All that is amiss in `overview`, and (`conditions`) with the daemon itself, worst first.
+pub(super) fn gather(overview: &Overview, conditions: &[ConditionRow]) -> Vec<Trouble> {
     let mut troubles = Vec::new();
     if overview.daemon.is_none() {
         troubles.push(stopped());
@@ -20,6 +21,7 @@ pub(super) fn gather(overview: &Overview) -> Vec<Trouble> {
             .says(format!("{} seems to have banned this machine{until} ({})", ban.origin, ban.reason))
             .remedy("wait: it is asked once an hour; if you know better: `vaguemestre lift entreprise/ACCOUNT`")
     }));
+    of_the_daemon(conditions, &mut troubles);
     machine(&overview.machine, &mut troubles);
     overview.accounts.iter().for_each(|it| account(it, &mut troubles));
     overview.targets.iter().for_each(|it| target(it, overview.at, &mut troubles));
@@ -77,6 +79,33 @@ fn stopped() -> Trouble {
     trouble(Matter::DaemonStopped, "daemon", Severity::Error, None)
         .says("the daemon does not run: nothing is collected".to_owned())
         .remedy("`systemctl start vaguemestre`; if it does not stay up, `journalctl -u vaguemestre -n 50` says why")
+}
+
+/// What the daemon knows to be amiss with itself.
+fn of_the_daemon(conditions: &[ConditionRow], troubles: &mut Vec<Trouble>) {
+    for ConditionRow { kind, message, since } in conditions {
+        let Some(matter) = Matter::OF_THE_DAEMON.into_iter().find(|matter| matter.as_str() == kind) else { continue };
+        let (subject, remedy) = match matter {
+            Matter::ConfigRejected => (
+                "configuration",
+                "`vaguemestre check` says what is wrong: correct it, then `systemctl reload vaguemestre`",
+            ),
+            Matter::DiskFailed => (
+                "disk",
+                "look at that disk (`dmesg`) and at its mount: collecting goes on by itself once it takes a file again",
+            ),
+            Matter::BackupFailed => (
+                "backup",
+                "see to the folder of [state] backup, its disk, its owner, its room: it is tried again in an hour",
+            ),
+            _ => (
+                "admin",
+                "end what else has that address (`ss -lntp`), or correct [admin] listen; then `systemctl reload vaguemestre`",
+            ),
+        };
+        let draft = trouble(matter, subject, Severity::Error, *since).says(message.clone());
+        troubles.push(draft.remedy(remedy));
+    }
 }
 
 fn machine(machine: &Machine, troubles: &mut Vec<Trouble>) {
