@@ -210,7 +210,7 @@ async fn a_feed_that_brings_nothing_for_too_long_is_told() {
     let town = Town::bare().await;
     let hook = Hook::open().await;
     let mairie = town.account("mairie", SIREN, Standing::Valid) + "silent_after = \"1s\"\nfeeds = [\"chorus\"]\n";
-    town.configure("1h", "", &(mairie + &told_by(&hook, "")));
+    town.configure("1s", "", &(mairie + &told_by(&hook, "")));
     let daemon = town.start().await;
     let alert = wait_for(&hook, "feed_silent", "raised").await;
     assert_eq!(alert["subject"], "fast/mairie/chorus");
@@ -244,7 +244,7 @@ async fn a_test_is_sent_by_hand_and_what_is_wrong_with_the_way_is_found_by_check
     let town = Town::with_interval("1h").await;
     let none = town.run(&["alert"]).await;
     assert_eq!(none.status.code(), Some(1));
-    assert!(complained(&none).contains("no [[alerts]]") && complained(&none).contains("remedy"), "{none:?}");
+    assert!(told(&none).contains("nobody is told alerts: add a table [[alerts]]"), "{none:?}");
     let hook = Hook::open().await;
     let gone = "[[alerts]]\nname = \"courriel\"\ncommand = [\"/usr/bin/no-such-mailer\"]\n";
     let config = std::fs::read_to_string(town.config()).unwrap() + &told_by(&hook, "") + gone;
@@ -256,7 +256,7 @@ async fn a_test_is_sent_by_hand_and_what_is_wrong_with_the_way_is_found_by_check
     assert_eq!(failed.status.code(), Some(1));
     assert!(told(&failed).contains("courriel: the program /usr/bin/no-such-mailer cannot be called"), "{failed:?}");
     let unknown = town.run(&["alert", "nobody"]).await;
-    assert!(complained(&unknown).contains("no table [[alerts]] is named nobody"), "{unknown:?}");
+    assert!(told(&unknown).contains("no table [[alerts]] is named nobody"), "{unknown:?}");
     let checked = town.run(&["check"]).await;
     assert!(
         told(&checked).contains("problem: alerts \"courriel\": the program /usr/bin/no-such-mailer"),
@@ -309,6 +309,11 @@ async fn the_next_certificate_takes_over_when_the_first_has_ended() {
     assert_eq!(code, Some(0), "{status}");
     assert!(status["accounts"][0]["certificate_subject"].as_str().unwrap().contains("mairie-2"), "{status}");
     assert!(status["troubles"].as_array().unwrap().is_empty(), "{status}");
+    let checked = town.run(&["check", "--online"]).await;
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    assert!(
+        told(&checked).contains("note: account fast/mairie certificate: ") && told(&checked).contains("expired on")
+    );
     assert!(daemon.stop().await.success());
 }
 
@@ -362,6 +367,23 @@ async fn a_next_certificate_that_is_not_valid_yet_waits_and_one_that_cannot_be_u
     assert!(
         checked.contains("note: account fast/mairie next_certificate: ") && checked.contains("gone.pem"),
         "{checked}"
+    );
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn one_feed_that_is_not_enabled_does_not_cost_the_others_their_certificate() {
+    let town = Town::bare().await;
+    town.configure("1s", "", &with_next(&town, Standing::Valid, Standing::Revoked));
+    let listing = Matcher::listing(SIREN, Kind::PesRetour);
+    town.platform.set_fault(listing, Fault::Status(403, "".into(), Vec::new()), Times::Always);
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM feeds WHERE consecutive_failures >= 3", "1").await;
+    town.wait_value("SELECT count(*) >= 6 FROM polls WHERE outcome = 'ok'", "1").await;
+    assert_eq!(town.value("SELECT certificate_subject LIKE '%mairie-2%' FROM accounts").await, "0");
+    assert_eq!(
+        town.value("SELECT count(*) FROM polls WHERE outcome <> 'ok' AND feed NOT LIKE '%pes-retour'").await,
+        "0"
     );
     assert!(daemon.stop().await.success());
 }

@@ -183,7 +183,9 @@ async fn what_fails_for_a_week_is_abandoned_in_plain_sight_until_it_is_replayed(
     assert!(daemon.stop().await.success());
 
     town.program("integrer", "exit 0");
-    let said = town.say(&["replay", "fast/mairie/acquittements", "1"]).await;
+    let dry = town.say(&["replay", "fast/mairie/acquittements", "--abandoned", "--dry-run"]).await;
+    assert!(dry.out.contains("1 document would be delivered again to integrer"), "{dry:?}");
+    let said = town.say(&["replay", "fast/mairie/acquittements", "--abandoned", "--target", "integrer"]).await;
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(town.query(DELIVERIES).await, [["1", "delivered", "1"]]);
     assert_eq!(town.state_of(1).await, "delivered");

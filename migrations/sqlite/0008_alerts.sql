@@ -9,7 +9,8 @@ CREATE TABLE alerts (
     mark        INTEGER NOT NULL,       -- how far it has come (documents, thresholds passed): raised again when that grows
     since       TEXT,
     raised_at   TEXT NOT NULL,
-    raised      INTEGER NOT NULL,       -- the change by which it was raised last
+    worst       TEXT NOT NULL,          -- the gravest severity it had since it began
+    began       INTEGER NOT NULL,       -- the change by which it began
     change      INTEGER NOT NULL,       -- the last change: grows with each thing to tell
     cleared_at  TEXT,                   -- it is over; the row stays until everybody was told
     PRIMARY KEY (kind, subject)

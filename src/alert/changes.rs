@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::ledger::{AlertChanges, AlertRow};
 use crate::log::event;
 use crate::status::{Matter, Severity, Trouble};
+use crate::words::plain;
 
 /// What has changed between what was `known` and the `troubles` of now: a trouble is told once until it is over, and again
 /// where it has grown worse.
@@ -28,7 +29,7 @@ pub fn changes(known: &[AlertRow], troubles: &[Trouble]) -> AlertChanges {
                 changes.raised.push(self::row(trouble));
             }
             Some(row) if trouble.mark < row.mark => {
-                changes.lowered.push((row.kind.clone(), row.subject.clone(), trouble.mark));
+                changes.lowered.push(self::row(trouble));
             }
             Some(_) => {}
         }
@@ -54,12 +55,14 @@ fn row(trouble: &Trouble) -> AlertRow {
         kind: trouble.kind.as_str().to_owned(),
         subject: trouble.subject.clone(),
         severity: trouble.severity.as_str().to_owned(),
-        message: trouble.message.clone(),
-        remedy: trouble.remedy.clone(),
+        // Some of it was written by others.
+        message: plain(&trouble.message),
+        remedy: plain(&trouble.remedy),
         mark: trouble.mark,
         since: trouble.since,
         raised_at: jiff::Timestamp::UNIX_EPOCH,
-        raised: 0,
+        worst: trouble.severity.as_str().to_owned(),
+        began: 0,
         change: 0,
         cleared_at: None,
     }
@@ -151,7 +154,7 @@ mod tests {
         let mut known = told(&at(3));
         let fewer = changes(&known, &at(2));
         assert!(fewer.raised.is_empty() && fewer.cleared.is_empty());
-        assert_eq!(fewer.lowered[0].2, 2);
+        assert_eq!(fewer.lowered[0].mark, 2);
         known[0].mark = 2;
         assert_eq!(changes(&known, &at(3)).raised.len(), 1);
     }

@@ -1,16 +1,16 @@
 //! Takes what is new to those who are told, at least once each, in the background: one who cannot be reached holds up nobody.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::Notice;
+use super::notice::whose;
 use super::pace::Pace;
 use crate::archive::layout::hex;
 use crate::clock::Clock;
@@ -18,7 +18,7 @@ use crate::config::{AlertTarget, AlertWay, Http, SecretError, Settings};
 use crate::delivery::facts::Facts;
 use crate::delivery::webhook::Hook;
 use crate::delivery::{self, Refusal};
-use crate::ledger::{AlertTargetRow, Ledger, LedgerError};
+use crate::ledger::{AlertRow, AlertTargetRow, Ledger, LedgerError};
 use crate::log::event;
 use crate::tongue::Tongue;
 
@@ -33,15 +33,25 @@ const KEY: usize = 32;
 pub struct Herald {
     ledger: Ledger,
     clock: Arc<dyn Clock>,
-    paces: Mutex<HashMap<String, Pace>>,
+    memory: Mutex<Memory>,
     tongue: Tongue,
+}
+
+/// What is remembered of those who are told, by their names.
+#[derive(Debug, Default)]
+struct Memory {
+    paces: HashMap<String, Pace>,
+    /// The last change that each was told by this process.
+    told: HashMap<String, i64>,
+    /// Those who are being told something.
+    busy: HashSet<String>,
 }
 
 impl Herald {
     /// A herald who has told nobody anything yet, as far as his legs go; what was told stands in the ledger.
     #[must_use]
     pub fn new(ledger: Ledger, clock: Arc<dyn Clock>) -> Self {
-        Self { ledger, clock, paces: Mutex::default(), tongue: Tongue::English }
+        Self { ledger, clock, memory: Mutex::default(), tongue: Tongue::English }
     }
 
     /// The same, who speaks `tongue` to people; what programs read stays as it is.
@@ -50,35 +60,23 @@ impl Herald {
         Self { tongue, ..self }
     }
 
-    /// Tells each of those that `settings` name what they were not told yet, side by side.
+    /// Whether `name` is not being told something this moment; then it counts as being told, until [`Herald::tell`] has ended.
+    #[must_use]
+    pub fn begins(&self, name: &str) -> bool {
+        self.lock().busy.insert(name.to_owned())
+    }
+
+    /// Tells `target`, for which the herald [begins](Herald::begins), what it was not told yet.
     ///
     /// # Errors
-    /// When the ledger fails: then some may be told the same once more.
-    pub async fn tell(&self, settings: &Settings) -> Result<(), LedgerError> {
-        let known = self.ledger.alert_targets().await?;
-        let row = |target: &AlertTarget| {
-            let known = known.iter().find(|row| row.name == target.name).cloned();
-            known.unwrap_or_else(|| AlertTargetRow { name: target.name.clone(), ..AlertTargetRow::default() })
-        };
-        let each = settings.alerts.iter().map(|target| self.tell_one(target, row(target), settings));
-        join_all(each).await.into_iter().collect::<Result<Vec<()>, _>>()?;
-        let names: Vec<String> = settings.alerts.iter().map(|target| target.name.clone()).collect();
-        if known.iter().any(|row| !names.contains(&row.name)) || self.is_over().await? {
-            self.ledger.tidy_alerts(names).await?;
-        }
-        Ok(())
-    }
-
-    async fn is_over(&self) -> Result<bool, LedgerError> {
-        Ok(self.ledger.alerts().await?.iter().any(|row| row.cleared_at.is_some()))
-    }
-
-    async fn tell_one(
-        &self,
-        target: &AlertTarget,
-        row: AlertTargetRow,
-        settings: &Settings,
-    ) -> Result<(), LedgerError> {
+    /// When the ledger fails.
+    pub async fn tell(&self, target: &AlertTarget, settings: &Settings) -> Result<(), LedgerError> {
+        let _turn = Turn { herald: self, name: &target.name };
+        let known = self.ledger.alert_targets().await?.into_iter().find(|row| row.name == target.name);
+        let mut row =
+            known.unwrap_or_else(|| AlertTargetRow { name: target.name.clone(), ..AlertTargetRow::default() });
+        // Where the ledger could not be written, what was told is known here.
+        row.told = row.told.max(self.lock().told.get(&target.name).copied().unwrap_or_default());
         let now = self.clock.now();
         // A time far ahead was set by a clock that has been set back since.
         let latest = now + SignedDuration::try_from(LONGEST_PAUSE).unwrap_or(SignedDuration::ZERO);
@@ -86,20 +84,27 @@ impl Herald {
             return Ok(());
         }
         let rows = self.ledger.alerts_after(row.told).await?;
-        let Some(last) = rows.last().map(|row| row.change) else { return Ok(()) };
-        let Some(notice) = Notice::of(rows, row.told, target.severity, settings, now) else {
-            return self.ledger.record_alert_target(AlertTargetRow { told: last, ..row }).await;
+        let Some(last) = rows.last().cloned() else {
+            // What could not be told is over, and forgotten: so is that.
+            return if row.error.is_some() {
+                self.ledger.record_alert_target(row.without_error()).await
+            } else {
+                Ok(())
+            };
+        };
+        let Some(notice) = Notice::of(rows, row.told, target.severity, |subject| whose(subject, settings)) else {
+            return self.ledger.record_alert_target(AlertTargetRow { told: last.change, ..row.without_error() }).await;
         };
         if !self.paces_allow(&target.name) {
             return Ok(());
         }
-        let key = self.key(&target.name, last);
+        let key = self.key(&target.name, &last);
         let (name, summary, count) = (target.name.as_str(), notice.summary(), notice.count());
         match send(target, &notice, &key, (&settings.http, self.tongue), now).await {
             Ok(()) => {
                 tracing::info!(event = event::ALERT_SENT, target_name = name, count, "told {name}: {summary}");
-                let told = AlertTargetRow { name: row.name, told: last, ..AlertTargetRow::default() };
-                self.ledger.record_alert_target(told).await
+                self.lock().told.insert(name.to_owned(), last.change);
+                self.ledger.record_alert_target(AlertTargetRow { told: last.change, ..row.without_error() }).await
             }
             Err(error) => {
                 let pause = FIRST_PAUSE.saturating_mul(1 << row.attempts.clamp(0, 10)).min(LONGEST_PAUSE);
@@ -124,18 +129,48 @@ impl Herald {
         }
     }
 
-    fn paces_allow(&self, name: &str) -> bool {
-        let now = Instant::now();
-        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        paces.entry(name.to_owned()).or_insert_with(|| Pace::new(now)).allows(now)
+    /// Forgets those whom `settings` no longer name, and what is over and was told to all.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn tidy(&self, settings: &Settings) -> Result<(), LedgerError> {
+        let names: Vec<String> = settings.alerts.iter().map(|target| target.name.clone()).collect();
+        self.lock().told.retain(|name, _| names.contains(name));
+        let known = self.ledger.alert_targets().await?;
+        if known.iter().any(|row| !names.contains(&row.name)) || self.ledger.alerts_are_over().await? {
+            self.ledger.tidy_alerts(names).await?;
+        }
+        Ok(())
     }
 
-    /// What tells a notice to `name`, up to the change `last`, from all others: the same at every try.
-    fn key(&self, name: &str, last: i64) -> String {
+    fn paces_allow(&self, name: &str) -> bool {
+        let now = Instant::now();
+        self.lock().paces.entry(name.to_owned()).or_insert_with(|| Pace::new(now)).allows(now)
+    }
+
+    /// What tells a notice to `name`, up to the change `last`, from all others: the same at every try. Numbers of changes may
+    /// begin anew, where nothing was amiss and nobody was to be told for a while; times do not.
+    fn key(&self, name: &str, last: &AlertRow) -> String {
         let mut hash = Sha256::new();
         hash.update(self.ledger.seed());
-        hash.update(format!("{name}\0{last}"));
+        hash.update(format!("{name}\0{}\0{}", last.change, last.changed_at()));
         hex(&hash.finalize())[..KEY].to_owned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody is being told something, until this is dropped.
+struct Turn<'a> {
+    herald: &'a Herald,
+    name: &'a str,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.herald.lock().busy.remove(self.name);
     }
 }
 

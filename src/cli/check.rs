@@ -184,19 +184,28 @@ fn state_directory(settings: &Settings, findings: &mut Vec<Finding>) {
 fn certificates<'a>(fast: &'a Fast, now: Timestamp, findings: &mut Vec<Finding>) -> Vec<Readable<'a>> {
     let mut readable = Vec::new();
     for account in fast.accounts.iter().filter(|account| account.enabled) {
+        // By this one the account works, whatever has become of the first.
+        let next = account::load_next(account).and_then(Result::ok).filter(|it| account::fatal(it, now).is_none());
+        let softened = |weight: Weight| if next.is_some() { Weight::Note } else { weight };
         match account::load(account) {
             Ok(identity) => {
                 for judgement in identity.findings(now) {
                     let weight = match judgement.weight {
-                        identity::Weight::Problem => Weight::Problem,
+                        identity::Weight::Problem => softened(Weight::Problem),
                         identity::Weight::Note => Weight::Note,
                     };
                     let what = format!("{}: {}", account.certificate.display(), judgement.message);
                     findings.push(about(weight, account, "certificate", what, judgement.remedy.to_owned()));
                 }
+                let ended = account::fatal(&identity, now).is_some();
+                let identity = if ended { next.unwrap_or(identity) } else { identity };
                 readable.push(Readable { account, identity });
             }
-            Err(error) => findings.push(unreadable(account, &error)),
+            Err(error) => {
+                let finding = unreadable(account, &error);
+                findings.push(Finding { weight: softened(finding.weight), ..finding });
+                readable.extend(next.map(|identity| Readable { account, identity }));
+            }
         }
         next_certificate(account, now, findings);
     }

@@ -190,7 +190,7 @@ impl Invocation {
             Command::Show(arguments) => show::execute(&context, &arguments),
             Command::Retry(arguments) => retry::execute(&context, arguments),
             Command::Dismiss(arguments) => dismiss::execute(&context, arguments),
-            Command::Alert(arguments) => alert::execute(&context, &arguments),
+            Command::Alert(arguments) => alert::execute(&context, arguments),
             Command::Lift(arguments) => lift::execute(&context, arguments),
             Command::Replay(arguments) => replay::execute(&context, arguments),
             Command::Export(arguments) => export::execute(&context, &arguments),

@@ -27,14 +27,15 @@ pub(super) struct Thresholds {
 }
 
 /// Troubles of which no number above tells.
-const FURTHER: [Matter; 11] = [
+const FURTHER: [Matter; 12] = [
     Matter::DiskLow,
     Matter::ClockSkew,
     Matter::FilesPurged,
     Matter::FeedSilent,
     Matter::DeliveryStuck,
-    Matter::DocumentGone,
-    Matter::DocumentRejected,
+    Matter::ConfigRejected,
+    Matter::DiskFailed,
+    Matter::BackupFailed,
     Matter::InboxStale,
     Matter::NextCertificate,
     Matter::AlertFailing,
@@ -50,7 +51,9 @@ pub(super) fn report(overview: &Overview, thresholds: Thresholds) -> (String, u8
     let sum = |count: fn(&crate::status::FeedStatus) -> i64| live().map(count).sum::<i64>();
     let (failing, attention, troubled) = (number(Health::Failing), number(Health::Attention), number(Health::Troubled));
     let unusable = overview.accounts.iter().filter(|account| account.problem.is_some()).count();
-    let days = |account: &crate::status::AccountStatus| account.certificate_days.into_iter().chain(account.token_days);
+    let days = |account: &crate::status::AccountStatus| {
+        account.lasting_days(overview.at).into_iter().chain(account.token_days)
+    };
     let soonest = overview.accounts.iter().flat_map(days).min();
     let waiting = sum(|feed| feed.waiting_deliveries);
     let mut alarms = Vec::new();
@@ -97,7 +100,8 @@ pub(super) fn report(overview: &Overview, thresholds: Thresholds) -> (String, u8
     if said.is_empty() {
         said.push(format!("{} well", counted(number(Health::Well), "feed")));
     }
-    let mut line = format!("VAGUEMESTRE {word} - {} |", said.join(", "));
+    // The bar begins the performance data.
+    let mut line = format!("VAGUEMESTRE {word} - {} |", said.join(", ").replace('|', "/"));
     let feeds = live().count();
     for (label, value, levels) in [
         ("feeds", count(feeds), String::new()),

@@ -7,7 +7,7 @@ use super::{Context, Outcome, operator};
 use crate::daemon::operate::Order;
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("which").required(true).args(["ids", "since", "all"]))]
+#[command(group = ArgGroup::new("which").required(true).args(["ids", "since", "all", "abandoned"]))]
 pub(super) struct Arguments {
     /// The feed, e.g. fast/mairie/acquittements
     feed: String,
@@ -20,6 +20,9 @@ pub(super) struct Arguments {
     /// All documents of the feed
     #[arg(long)]
     all: bool,
+    /// Those whose deliveries were given up
+    #[arg(long)]
+    abandoned: bool,
     /// Only to this target; else to all that want the feed
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
@@ -29,6 +32,6 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn execute(context: &Context, arguments: Arguments) -> Outcome {
-    let Arguments { feed, ids, since, all: _, target, dry_run } = arguments;
-    operator::execute(context, &Order::Replay { feed, ids, since, target, dry_run })
+    let Arguments { feed, ids, since, all: _, abandoned, target, dry_run } = arguments;
+    operator::execute(context, &Order::Replay { feed, ids, since, abandoned, target, dry_run })
 }

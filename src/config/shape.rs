@@ -203,8 +203,7 @@ impl Shape {
                 "a secret is never inline: write { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }".to_owned()
             }
             Self::Notifier => format!(
-                "write a list such as [\"/usr/bin/mail\", \"-s\", \"{{summary}}\", \"exploitation@example.fr\"]: a program by \
-                 its whole path, and arguments, in which {{{}}} stand for what is told",
+                "write a list such as [\"/usr/local/bin/prevenir\", \"{{summary}}\"]: a program by its whole path, and arguments, in which {{{}}} stand for what is told",
                 alerts::NOTICE.join("}, {")
             ),
             Self::Command => format!(

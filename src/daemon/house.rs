@@ -75,6 +75,14 @@ impl Plan {
         let platforms = catalog.keys().map(|feed| feed.platform().to_owned()).collect();
         Self { settings, catalog, desk, platforms }
     }
+
+    /// Scheme, host and port of all who are asked.
+    pub(super) fn origins(&self) -> BTreeSet<String> {
+        let platforms = self.catalog.values().map(|feed| feed.source.platform().origin.clone());
+        let clients = token::accounts(&self.settings);
+        let tokens = clients.iter().filter_map(|client| Address::parse(&client.token_url).ok()).map(|it| it.origin);
+        platforms.chain(tokens).collect()
+    }
 }
 
 /// One state directory at work.

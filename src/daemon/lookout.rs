@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::House;
@@ -53,18 +54,25 @@ pub(super) async fn keep_watch(house: Arc<House>) {
 }
 
 async fn look(house: &House, bulletin: &mut Bulletin) -> Result<(), LedgerError> {
-    note_clocks(house).await?;
-    note_conditions(house).await?;
+    // A ledger that cannot be written can still be told from.
+    let noted = note(house).await;
     let overview = Arc::new(overview(house).await?);
     house.show(&overview);
+    bulletin.publish(Arc::clone(&overview)).await;
+    noted?;
     let changes = alert::changes(&house.ledger.alerts().await?, &overview.troubles);
     if !changes.is_empty() {
+        house.ledger.change_alerts(changes.clone(), overview.at).await?;
         alert::log(&changes, &overview.troubles);
-        house.ledger.change_alerts(changes, overview.at).await?;
         house.call_herald();
     }
-    bulletin.publish(overview).await;
     Ok(())
+}
+
+/// Writes into the ledger what only this process knows, for others to tell.
+async fn note(house: &House) -> Result<(), LedgerError> {
+    note_conditions(house).await?;
+    note_clocks(house).await
 }
 
 /// Writes into the ledger what was found of the platforms' clocks since, for `status` of another process to tell.
@@ -74,6 +82,13 @@ async fn note_clocks(house: &House) -> Result<(), LedgerError> {
         let before = recorded.iter().find(|row| row.origin == origin).map(|row| row.seconds);
         if before != seconds {
             house.ledger.record_clock(&origin, seconds, house.clock.now()).await?;
+        }
+    }
+    // Who is asked no more never tells that the two agree.
+    if !recorded.is_empty() {
+        let asked = house.plan().origins();
+        for row in recorded.iter().filter(|row| !asked.contains(&row.origin)) {
+            house.ledger.record_clock(&row.origin, None, house.clock.now()).await?;
         }
     }
     Ok(())
@@ -101,25 +116,35 @@ async fn overview(house: &House) -> Result<Overview, LedgerError> {
 /// Those who are told are looked at this often without being called: pauses after failures may have ended.
 const ROUND: Duration = Duration::from_secs(15);
 
-/// Tells those whom `[[alerts]]` names, until the daemon stops.
+/// Tells those whom `[[alerts]]` names, until the daemon stops: each on its own, so that one who is slow holds up nobody.
 pub(super) async fn keep_telling(house: Arc<House>) {
     let tongue = Tongue::of_locale(|name| std::env::var(name).ok());
     let herald = alert::Herald::new(house.ledger.clone(), Arc::clone(&house.clock)).speaking(tongue);
+    let herald = Arc::new(herald);
     let mut stopping = house.stopping();
+    let mut work = JoinSet::new();
     loop {
         let plan = house.plan();
-        let round = async {
-            if let Err(error) = herald.tell(&plan.settings).await {
-                tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "alerts wait: {error}");
-            }
-            tokio::select! {
-                () = house.herald_called() => {}
-                () = tokio::time::sleep(ROUND) => {}
-            }
-        };
+        if let Err(error) = herald.tidy(&plan.settings).await {
+            alerts_wait(&error);
+        }
+        for target in plan.settings.alerts.clone().into_iter().filter(|target| herald.begins(&target.name)) {
+            let (herald, plan) = (Arc::clone(&herald), Arc::clone(&plan));
+            work.spawn(async move {
+                if let Err(error) = herald.tell(&target, &plan.settings).await {
+                    alerts_wait(&error);
+                }
+            });
+        }
         tokio::select! {
-            () = round => {}
+            () = house.herald_called() => {}
+            () = tokio::time::sleep(ROUND) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
+        while work.try_join_next().is_some() {}
     }
+}
+
+fn alerts_wait(error: &LedgerError) {
+    tracing::warn!(event = event::LEDGER_FAILED, kind = error.kind(), "alerts wait: {error}");
 }

@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 use super::dispatcher::{self, Late};
 use super::replay::Wanted;
 use super::{House, by_hand, forget, replay};
+use crate::alert;
 use crate::config::Patterns;
 use crate::feed::FeedName;
 use crate::ledger::{Action, LedgerError, Outcome, Request};
 use crate::log::event;
 use crate::poll::{Feed, Report, Summary};
 use crate::token::{Manager, TokenError};
+use crate::tongue::Tongue;
 
 /// Feeds that a command starts per second: no burst, even by hand.
 const PER_SECOND: u64 = 10;
@@ -57,6 +59,9 @@ pub enum Order {
         ids: Vec<String>,
         /// None: all there are.
         since: Option<Timestamp>,
+        /// Only what was given up.
+        #[serde(default)]
+        abandoned: bool,
         /// Only to this target.
         target: Option<String>,
         /// Only says how many.
@@ -77,6 +82,11 @@ pub enum Order {
         account: String,
         /// Does it; else only says what that would mean.
         yes: bool,
+    },
+    /// Sends a test to those who are told alerts.
+    Alert {
+        /// Their names; none: all of them.
+        names: Vec<String>,
     },
     /// Asks API Entreprise again, though it seems to have banned this machine or has refused the account.
     Lift {
@@ -101,6 +111,7 @@ impl Order {
             Self::Replay { .. } => "replay",
             Self::Dismiss { .. } => "dismiss",
             Self::Forget { .. } => "forget",
+            Self::Alert { .. } => "alert",
             Self::Lift { .. } => "lift",
             Self::Token { .. } => "token",
         }
@@ -162,15 +173,50 @@ pub async fn obey(house: &House, order: &Order, actor: &str) -> Result<Answer, L
             by_hand::each(house, feed, ids, &by_hand::Act::Retry { accept: *accept, again: *again }).await
         }
         Order::Recover { feed, ids } => by_hand::each(house, feed, ids, &by_hand::Act::Recover).await,
-        Order::Replay { feed, ids, since, target, dry_run } => {
-            let wanted = Wanted { ids, since: *since, target: target.as_deref(), dry_run: *dry_run };
+        Order::Replay { feed, ids, since, abandoned, target, dry_run } => {
+            let (target, abandoned) = (target.as_deref(), *abandoned);
+            let wanted = Wanted { ids, since: *since, abandoned, target, dry_run: *dry_run };
             replay::replay(house, feed, &wanted).await
         }
         Order::Dismiss { feed, ids, reason } => by_hand::each(house, feed, ids, &by_hand::Act::Dismiss(reason)).await,
         Order::Forget { account, yes } => forget::forget(house, account, *yes).await,
+        Order::Alert { names } => test_alerts(house, names).await,
         Order::Lift { account } => lift(house, account).await,
         Order::Token { account } => Ok(token(&house.tokens, account).await),
     }
+}
+
+/// Sends a test to those who are told alerts: from where they would be told, with the rights of the service. One that could
+/// not be reached before, and is now, is told what it was not.
+async fn test_alerts(house: &House, names: &[String]) -> Result<Answer, LedgerError> {
+    let (plan, mut answer) = (house.plan(), Answer::default());
+    let settings = &plan.settings;
+    if let Some(unknown) = names.iter().find(|name| !settings.alerts.iter().any(|target| target.name == **name)) {
+        return Ok(Answer { text: format!("no table [[alerts]] is named {unknown}\n"), exit_code: 1 });
+    }
+    if settings.alerts.is_empty() {
+        let text = "nobody is told alerts: add a table [[alerts]], `man vaguemestre.toml` says how\n".to_owned();
+        return Ok(Answer { text, exit_code: 1 });
+    }
+    let tongue = Tongue::of_locale(|name| std::env::var(name).ok());
+    for target in settings.alerts.iter().filter(|target| names.is_empty() || names.contains(&target.name)) {
+        match alert::test(target, &settings.http, tongue, house.clock.now()).await {
+            Ok(()) => {
+                let known = house.ledger.alert_targets().await?.into_iter();
+                if let Some(row) = known.into_iter().find(|row| row.name == target.name && row.error.is_some()) {
+                    house.ledger.record_alert_target(row.without_error()).await?;
+                    house.call_herald();
+                }
+                answer.line(&format!("{}: a test was taken", target.name));
+            }
+            Err(error) => {
+                answer.line(&format!("{}: {error}", target.name));
+                answer.worsen(1);
+            }
+        }
+    }
+    house.stir();
+    Ok(answer)
 }
 
 /// Has API Entreprise asked again at once, for the operator knows better.

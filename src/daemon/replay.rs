@@ -19,6 +19,8 @@ pub(super) struct Wanted<'a> {
     pub(super) ids: &'a [String],
     /// None: all there are.
     pub(super) since: Option<Timestamp>,
+    /// Only those whose deliveries were given up, to these targets alone.
+    pub(super) abandoned: bool,
     /// The target; none: all that want the feed.
     pub(super) target: Option<&'a str>,
     /// Only count.
@@ -44,7 +46,12 @@ pub(super) async fn replay(house: &House, feed: &str, wanted: &Wanted<'_>) -> Re
         Err(refused) => return Ok(Answer { text: format!("{refused}\n"), exit_code: 1 }),
     };
     let mut count = Count::default();
-    if wanted.ids.is_empty() {
+    if wanted.abandoned {
+        for target in &targets {
+            let given_up = house.ledger.given_up(&feed, target).await?;
+            order(house, given_up, std::slice::from_ref(target), wanted.dry_run, &mut count).await?;
+        }
+    } else if wanted.ids.is_empty() {
         let mut after = 0;
         loop {
             let page = house.ledger.held(&feed, wanted.since, after, PAGE).await?;

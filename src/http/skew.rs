@@ -10,6 +10,8 @@ use crate::log::event;
 
 /// From so much on, an operator is told.
 const TOLERATED: SignedDuration = SignedDuration::from_secs(2);
+/// Below this the two agree again: what a slow answer hides of a difference must not make it come and go.
+const AGREED: SignedDuration = SignedDuration::from_secs(1);
 /// `Date` is cut to the second.
 const GRAIN: SignedDuration = SignedDuration::from_secs(1);
 
@@ -56,7 +58,10 @@ impl SkewWatch {
                     seconds.abs()
                 );
             }
-        } else if known.get(origin) != Some(&None) && known.insert(origin.to_owned(), None).is_some() {
+        } else if skew.abs() < AGREED
+            && known.get(origin) != Some(&None)
+            && known.insert(origin.to_owned(), None).is_some()
+        {
             tracing::info!(origin, "this machine's clock agrees with that of {origin} again");
         }
     }

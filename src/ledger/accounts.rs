@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Row as _};
 
 use super::{Ledger, LedgerError, time};
 use crate::clock::stamp;
+use crate::feed::FeedName;
 
 /// What is known of an account's certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,23 +123,51 @@ impl Ledger {
         .await
     }
 
-    /// Records that the platform refused the certificate that `account` showed last. Nothing is written where no other could
-    /// take its place.
+    /// Records that the platform refused the certificate `serial` of `account`; where `alone` names a feed, only if all of the
+    /// account's other feeds fail as well.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn refuse_certificate(&self, account: &str) -> Result<(), LedgerError> {
-        let known = self.account(account).await?;
-        // Of two that are refused in turn each is tried again.
-        let others = known.is_some_and(|row| row.next_certificate.is_some() || row.refused_serial.is_some());
-        if !others {
-            return Ok(());
-        }
-        let account = account.to_owned();
+    pub async fn refuse_certificate(
+        &self,
+        account: &str,
+        serial: &str,
+        alone: Option<&FeedName>,
+    ) -> Result<(), LedgerError> {
+        let (account, serial) = (account.to_owned(), serial.to_owned());
+        let alone = alone.map(|feed| feed.as_str().to_owned());
         self.write(move |c| {
             Box::pin(async move {
-                let update = sqlx::query("UPDATE accounts SET refused_serial = certificate_serial WHERE account = $1");
-                update.bind(account).execute(c).await.map(drop)
+                sqlx::query(
+                    "UPDATE accounts SET refused_serial = $2 WHERE account = $1 AND ($3 IS NULL OR NOT EXISTS (
+                         SELECT 1 FROM feeds WHERE feeds.feed > $1 || '/' AND feeds.feed < $1 || '0' AND feeds.feed <> $3
+                             AND configured = 1 AND led_by IS NULL AND consecutive_failures = 0))",
+                )
+                .bind(account)
+                .bind(serial)
+                .bind(alone)
+                .execute(c)
+                .await
+                .map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Records that the platform let the certificate `serial` of `account` in, where it had refused it before.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn accept_certificate(&self, account: &str, serial: &str) -> Result<(), LedgerError> {
+        let known = self.account(account).await?;
+        if known.is_none_or(|row| row.refused_serial.as_deref() != Some(serial)) {
+            return Ok(());
+        }
+        let (account, serial) = (account.to_owned(), serial.to_owned());
+        self.write(move |c| {
+            Box::pin(async move {
+                let update = "UPDATE accounts SET refused_serial = NULL WHERE account = $1 AND refused_serial = $2";
+                sqlx::query(update).bind(account).bind(serial).execute(c).await.map(drop)
             })
         })
         .await

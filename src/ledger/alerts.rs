@@ -33,12 +33,22 @@ pub struct AlertRow {
     pub since: Option<Timestamp>,
     /// When it was raised last.
     pub raised_at: Timestamp,
-    /// The change by which it was raised last.
-    pub raised: i64,
+    /// The gravest severity it had since it began.
+    pub worst: String,
+    /// The change by which it began.
+    pub began: i64,
     /// The last change to it.
     pub change: i64,
     /// When it was over.
     pub cleared_at: Option<Timestamp>,
+}
+
+impl AlertRow {
+    /// When it last changed.
+    #[must_use]
+    pub fn changed_at(&self) -> Timestamp {
+        self.cleared_at.unwrap_or(self.raised_at)
+    }
 }
 
 /// How far someone was told.
@@ -58,13 +68,21 @@ pub struct AlertTargetRow {
     pub error: Option<String>,
 }
 
+impl AlertTargetRow {
+    /// The same of one who was reached.
+    #[must_use]
+    pub fn without_error(&self) -> Self {
+        Self { name: self.name.clone(), told: self.told, ..Self::default() }
+    }
+}
+
 /// What is to be changed together.
 #[derive(Clone, Debug, Default)]
 pub struct AlertChanges {
-    /// Amiss from now on, or worse than before; `raised_at`, `raised` and `change` are filled in.
+    /// Amiss from now on, or worse than before; `raised_at`, `worst`, `began` and `change` are filled in.
     pub raised: Vec<AlertRow>,
-    /// Known already, and less than before: nothing to tell. By kind and subject, with the mark of now.
-    pub lowered: Vec<(String, String, i64)>,
+    /// Known already, and less than before: nothing to tell.
+    pub lowered: Vec<AlertRow>,
     /// Over: by kind and subject.
     pub cleared: Vec<(String, String)>,
     /// Over, and nobody needs to be told.
@@ -79,8 +97,7 @@ impl AlertChanges {
     }
 }
 
-const COLUMNS: &str =
-    "SELECT kind, subject, severity, message, remedy, mark, since, raised_at, raised, change, cleared_at FROM alerts";
+const COLUMNS: &str = "SELECT kind, subject, severity, message, remedy, mark, since, raised_at, worst, began, change, cleared_at FROM alerts";
 
 impl Ledger {
     /// What is amiss, and what is over and not yet told to everybody.
@@ -101,6 +118,17 @@ impl Ledger {
         let query = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE change > $1 ORDER BY change"));
         let rows = sqlx::query(query).bind(told).fetch_all(&self.readers).await.map_err(|error| self.error(error))?;
         Ok(rows.iter().filter_map(alert).collect())
+    }
+
+    /// Whether something is over, and still known.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn alerts_are_over(&self) -> Result<bool, LedgerError> {
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM alerts WHERE cleared_at IS NOT NULL)")
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|error| self.error(error))
     }
 
     /// Makes `changes`, all or none.
@@ -201,9 +229,18 @@ async fn change(c: &mut SqliteConnection, changes: AlertChanges, now: Timestamp)
         let delete = sqlx::query("DELETE FROM alerts WHERE kind = $1 AND subject = $2");
         delete.bind(kind).bind(subject).execute(&mut *c).await?;
     }
-    for (kind, subject, mark) in &changes.lowered {
-        let update = sqlx::query("UPDATE alerts SET mark = $3 WHERE kind = $1 AND subject = $2");
-        update.bind(kind).bind(subject).bind(mark).execute(&mut *c).await?;
+    for row in &changes.lowered {
+        sqlx::query(
+            "UPDATE alerts SET mark = $3, severity = $4, message = $5, remedy = $6 WHERE kind = $1 AND subject = $2",
+        )
+        .bind(&row.kind)
+        .bind(&row.subject)
+        .bind(row.mark)
+        .bind(&row.severity)
+        .bind(&row.message)
+        .bind(&row.remedy)
+        .execute(&mut *c)
+        .await?;
     }
     for (kind, subject) in &changes.cleared {
         last += 1;
@@ -212,18 +249,21 @@ async fn change(c: &mut SqliteConnection, changes: AlertChanges, now: Timestamp)
     }
     for rows in changes.raised.chunks(ROWS) {
         let mut insert = QueryBuilder::new(
-            "INSERT INTO alerts (kind, subject, severity, message, remedy, mark, since, raised_at, raised, change) ",
+            "INSERT INTO alerts (kind, subject, severity, message, remedy, mark, since, raised_at, worst, began, change) ",
         );
         insert.push_values(rows, |mut values, row| {
             last += 1;
             values.push_bind(&row.kind).push_bind(&row.subject).push_bind(&row.severity).push_bind(&row.message);
             values.push_bind(&row.remedy).push_bind(row.mark).push_bind(row.since.map(stamp)).push_bind(stamp(now));
-            values.push_bind(last).push_bind(last);
+            values.push_bind(&row.severity).push_bind(last).push_bind(last);
         });
         insert.push(
             " ON CONFLICT (kind, subject) DO UPDATE SET severity = excluded.severity, message = excluded.message,
                  remedy = excluded.remedy, mark = excluded.mark, since = excluded.since, raised_at = excluded.raised_at,
-                 raised = excluded.raised, change = excluded.change, cleared_at = NULL",
+                 worst = CASE WHEN alerts.cleared_at IS NULL AND alerts.worst = 'error' THEN 'error'
+                     ELSE excluded.worst END,
+                 began = CASE WHEN alerts.cleared_at IS NULL THEN alerts.began ELSE excluded.began END,
+                 change = excluded.change, cleared_at = NULL",
         );
         insert.build().execute(&mut *c).await?;
     }
@@ -240,8 +280,9 @@ fn alert(row: &SqliteRow) -> Option<AlertRow> {
         mark: row.get(5),
         since: time(row.get(6)),
         raised_at: time(row.get(7))?,
-        raised: row.get(8),
-        change: row.get(9),
-        cleared_at: time(row.get(10)),
+        worst: row.get(8),
+        began: row.get(9),
+        change: row.get(10),
+        cleared_at: time(row.get(11)),
     })
 }

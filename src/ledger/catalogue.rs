@@ -41,6 +41,8 @@ pub struct FeedRow {
     pub led_by: Option<String>,
     /// Whether its documents are files, which the platform purges.
     pub keeps_files: bool,
+    /// Whether it is being polled.
+    pub claimed: bool,
     /// When its first listing was recorded whole.
     pub first_listed_at: Option<Timestamp>,
 }
@@ -130,7 +132,7 @@ impl Ledger {
         let rows = sqlx::query(
             "SELECT feed, configured, last_listed_at, next_poll_at, last_success_at, last_document_at, failing_since,
                     last_outcome, last_error, consecutive_failures, still_listed, refused_entries,
-                    note, led_by, files, first_listed_at
+                    note, led_by, files, first_listed_at, claimed_by IS NOT NULL
              FROM feeds ORDER BY feed",
         )
         .fetch_all(&self.readers)
@@ -249,6 +251,7 @@ fn feed_row(row: &SqliteRow) -> Option<FeedRow> {
         led_by: row.get(13),
         keeps_files: row.get(14),
         first_listed_at: at(15),
+        claimed: row.get(16),
     })
 }
 

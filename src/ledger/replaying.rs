@@ -48,6 +48,25 @@ impl Ledger {
         Ok(rows.iter().map(|row| Held { id: row.get(0), remote_id: row.get(1), archive_path: row.get(2) }).collect())
     }
 
+    /// Documents of `feed` whose deliveries to `target` were given up.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn given_up(&self, feed: &FeedName, target: &str) -> Result<Vec<Held>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT documents.id, documents.remote_id, CASE WHEN purged_at IS NULL THEN archive_path END
+             FROM deliveries INDEXED BY deliveries_abandoned CROSS JOIN documents
+                 ON documents.feed = deliveries.feed AND documents.remote_id = deliveries.remote_id
+             WHERE deliveries.state = 'abandoned' AND target = $1 AND deliveries.feed = $2 ORDER BY deliveries.id",
+        )
+        .bind(target)
+        .bind(feed.as_str())
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| self.error(error))?;
+        Ok(rows.iter().map(|row| Held { id: row.get(0), remote_id: row.get(1), archive_path: row.get(2) }).collect())
+    }
+
     /// Orders anew the deliveries of the documents of rows `ids` to `targets`, whatever became of earlier ones. Answers how
     /// many documents that are: one whose copy has gone meanwhile is left alone.
     ///

@@ -140,7 +140,7 @@ impl Poller {
         let Some(connection) = self.connection(feed).await else { return Ok(Report::Busy) };
         let seed = Seed(self.ledger.seed());
         let name = feed.name.as_str();
-        let way = match self.connect(feed).await? {
+        let (way, shown) = match self.connect_shown(feed).await? {
             Ok(way) => way,
             Err(problem) => {
                 // No request leaves: the next look is at the next due time, and the last listing stays what it was.
@@ -166,10 +166,10 @@ impl Poller {
         let claim = Claim { poll, token: token.to_owned(), started: now, began: Instant::now() };
         tracing::debug!(event = event::POLL_STARTED, feed = name, "listing {name}");
         match way {
-            Way::Rest(way) => self.list(feed, due, &claim, &way).await,
-            Way::Soap(way) => self.list(feed, due, &claim, &way).await,
-            Way::Webdav(way) => self.list(feed, due, &claim, &way).await,
-            Way::Items(way) => self.list(feed, due, &claim, &way).await,
+            Way::Rest(way) => self.list(feed, due, &claim, &way, shown).await,
+            Way::Soap(way) => self.list(feed, due, &claim, &way, shown).await,
+            Way::Webdav(way) => self.list(feed, due, &claim, &way, shown).await,
+            Way::Items(way) => self.list(feed, due, &claim, &way, None).await,
             Way::Resource(way, settings) => {
                 let place = Place { path: &settings.path, ignore: &settings.ignore };
                 let (verdict, seen) = visit::visit(self, feed, &claim, &way, place).await?;
@@ -184,13 +184,22 @@ impl Poller {
         }
     }
 
-    /// Lists `feed` and fetches what is not held.
-    async fn list<C: Connector>(&self, feed: &Feed, due: &Due, claim: &Claim, way: &C) -> Result<Report, LedgerError> {
+    /// Lists `feed` and fetches what is not held; `shown` is the certificate by which, where another may take its place.
+    async fn list<C: Connector>(
+        &self,
+        feed: &Feed,
+        due: &Due,
+        claim: &Claim,
+        way: &C,
+        shown: Option<String>,
+    ) -> Result<Report, LedgerError> {
         let Listed { listing, cut } = listing::list(self, feed, due, claim, way).await?;
-        if let Some(Cut::Fault(ConnectorError::Access(access))) = &cut
-            && access.cause.is_about_the_certificate()
-        {
-            self.ledger.refuse_certificate(feed.name.account_name()).await?;
+        if let Some(serial) = shown {
+            let fault = match &cut {
+                Some(Cut::Fault(error)) => Some(error),
+                Some(Cut::Stopped) | None => None,
+            };
+            self.judge_certificate(feed, &serial, fault).await?;
         }
         // What was there at the first listing is only known from the whole of it.
         let skips = feed.source.skips_first_listing() && !due.listed_before;

@@ -16,6 +16,7 @@ use crate::connector::fast::rest::Rest;
 use crate::connector::fast::soap::Soap;
 use crate::connector::fast::webdav::Webdav;
 use crate::connector::resource::{Items, Resource};
+use crate::connector::{Cause, ConnectorError};
 use crate::feed::Kind;
 use crate::http::skew::SkewWatch;
 use crate::http::verifier::ServerVerifier;
@@ -145,26 +146,55 @@ impl Poller {
     /// Makes the way to `feed` for one poll, and records what that shows of its account. The inner error says why the
     /// account cannot work, and what to do.
     pub(super) async fn connect(&self, feed: &Feed) -> Result<Result<Way, String>, LedgerError> {
+        Ok(self.connect_shown(feed).await?.map(|(way, _)| way))
+    }
+
+    /// The same, with the serial number of the certificate that is shown, where another may take its place.
+    pub(super) async fn connect_shown(
+        &self,
+        feed: &Feed,
+    ) -> Result<Result<(Way, Option<String>), String>, LedgerError> {
         match &feed.source {
             Source::Fast(account, kind) => {
                 let account::Choice { identity, successor } = self.choose(feed, account).await?;
                 let certificate = identity.as_ref().ok().map(account::facts);
+                let shown = certificate.as_ref().map(|facts| facts.serial.clone());
+                let shown = shown.filter(|_| account.settings.next_certificate.is_some());
                 let outcome = identity.and_then(|identity| match account::fatal(&identity, self.clock.now()) {
                     Some(problem) => Err(problem),
                     None => account::way(account, *kind, &identity, self.clocks()),
                 });
                 self.record(feed, certificate, outcome.as_ref().err().cloned()).await?;
                 self.ledger.record_successor(feed.name.account_name(), successor).await?;
-                Ok(outcome)
+                Ok(outcome.map(|way| (way, shown)))
             }
-            Source::Resource(platform, resource) => Ok(self.gateway(feed, platform, resource)),
+            Source::Resource(platform, resource) => Ok(self.gateway(feed, platform, resource).map(|way| (way, None))),
             Source::Watch(platform, watch) => {
                 let door = open_door(platform, watch, self.clocks()).await;
                 let expires = door.as_ref().ok().and_then(|door| Jwt::read(&door.token)?.expires_at);
                 self.ledger.record_expiry(feed.name.account_name(), expires).await?;
                 self.record(feed, None, door.as_ref().err().cloned()).await?;
-                Ok(door.map(Way::Watch))
+                Ok(door.map(|door| (Way::Watch(door), None)))
             }
+        }
+    }
+
+    /// Takes note of what a listing says of the certificate `serial` that was shown: whether another is to be tried.
+    pub(super) async fn judge_certificate(
+        &self,
+        feed: &Feed,
+        serial: &str,
+        fault: Option<&ConnectorError>,
+    ) -> Result<(), LedgerError> {
+        let account = feed.name.account_name();
+        match fault {
+            None => self.ledger.accept_certificate(account, serial).await,
+            Some(ConnectorError::Access(access)) if access.cause.is_about_the_certificate() => {
+                // One feed that is not enabled says nothing about the certificate, as long as others let it in.
+                let alone = access.cause == Cause::Unauthorized;
+                self.ledger.refuse_certificate(account, serial, alone.then_some(&feed.name)).await
+            }
+            Some(_) => Ok(()),
         }
     }
 

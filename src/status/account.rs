@@ -91,6 +91,14 @@ pub fn certificate_end(days: i64) -> String {
 }
 
 impl AccountStatus {
+    /// Whole days for which its certificates last: that of the one that follows where it takes over without a gap.
+    #[must_use]
+    pub fn lasting_days(&self, now: Timestamp) -> Option<i64> {
+        let end = self.certificate_not_after?;
+        let next = self.next_certificate_not_after.filter(|_| self.next_certificate_not_before <= Some(end));
+        Some(days_left(next.map_or(end, |next| next.max(end)), now))
+    }
+
     /// Whether there is anything to say about it.
     #[must_use]
     pub fn needs_words(&self) -> bool {

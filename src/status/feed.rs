@@ -151,7 +151,9 @@ pub(super) fn feed(row: &FeedRow, facts: Facts<'_>, habit: Habit, now: Timestamp
     let Facts { counts, waiting, remaining, recognised, passed_over, other_interface, oldest_file, gone, rejected } =
         facts;
     let count = |state: DocumentState| counts.get(state.as_str()).copied().unwrap_or(0);
-    let overdue = row.next_poll_at.is_some_and(|next| now.duration_since(next) > habit.interval);
+    let late = row.next_poll_at.is_some_and(|next| now.duration_since(next) > habit.interval);
+    // One whose poll lasts is not late: it is due again when that has ended.
+    let overdue = late && !row.claimed;
     let (failed, abandoned, lost) =
         (count(DocumentState::Failed), count(DocumentState::Abandoned), count(DocumentState::Lost));
     let health = if !row.configured {
@@ -199,7 +201,7 @@ pub(super) fn feed(row: &FeedRow, facts: Facts<'_>, habit: Habit, now: Timestamp
         failed_releases: remaining.failed,
         release_error: remaining.error,
         purged_from: purge::begins(row, oldest_file, now),
-        silent_since: silent_since(row, habit, now),
+        silent_since: silent_since(row, habit),
         gone_lately: gone.map_or(0, |it| it.count),
         gone_at: gone.and_then(|it| it.at),
         rejected_lately: rejected.map_or(0, |it| it.count),
@@ -208,9 +210,10 @@ pub(super) fn feed(row: &FeedRow, facts: Facts<'_>, habit: Habit, now: Timestamp
     }
 }
 
-/// Since when a feed that is polled well has brought nothing, where that is longer than expected.
-fn silent_since(row: &FeedRow, habit: Habit, now: Timestamp) -> Option<Timestamp> {
+/// Since when a feed that is polled well has brought nothing, where that is longer than expected: up to its last poll that
+/// succeeded, for one that fails tells of that.
+fn silent_since(row: &FeedRow, habit: Habit) -> Option<Timestamp> {
     let limit: SignedDuration = habit.silent_after.filter(|_| row.configured)?;
     let since = row.last_document_at.or(row.first_listed_at)?;
-    (now.duration_since(since) >= limit).then_some(since)
+    (row.last_success_at?.duration_since(since) >= limit).then_some(since)
 }

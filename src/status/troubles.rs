@@ -1,5 +1,7 @@
 //! From what is known to what is amiss: each kind of trouble, with the remedy an operator can follow word for word.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::trouble::{FAILING_FEED, Matter, STUCK_DELIVERY, Severity, Trouble, steps_passed};
@@ -23,8 +25,8 @@ pub(super) fn gather(overview: &Overview, conditions: &[ConditionRow]) -> Vec<Tr
     }));
     of_the_daemon(conditions, &mut troubles);
     machine(&overview.machine, &mut troubles);
-    overview.accounts.iter().for_each(|it| account(it, &mut troubles));
-    overview.targets.iter().for_each(|it| target(it, overview.at, &mut troubles));
+    overview.accounts.iter().for_each(|it| account(it, overview.at, &mut troubles));
+    overview.targets.iter().for_each(|it| target(it, overview, &mut troubles));
     for it in &overview.alerts {
         let Some(error) = &it.error else { continue };
         troubles.push(
@@ -33,8 +35,10 @@ pub(super) fn gather(overview: &Overview, conditions: &[ConditionRow]) -> Vec<Tr
                 .remedy("mend what it says, then `vaguemestre alert` sends a test to it"),
         );
     }
+    let barred = overview.accounts.iter().filter(|account| account.problem.is_some());
+    let barred: HashSet<&str> = barred.map(|account| account.account.as_str()).collect();
     for it in overview.feeds.iter().filter(|feed| feed.health != Health::Retired) {
-        feed(it, overview, &mut troubles);
+        feed(it, overview, &barred, &mut troubles);
     }
     troubles.sort_by(|a, b| (a.severity, a.kind, &a.subject).cmp(&(b.severity, b.kind, &b.subject)));
     troubles
@@ -119,10 +123,15 @@ fn machine(machine: &Machine, troubles: &mut Vec<Trouble>) {
         ),
         Some(free) if machine.is_full() => troubles.push(
             trouble(Matter::DiskLow, "disk", Severity::Error, None)
-                .says(format!(
-                    "nothing is collected: the disk of the state directory has {free} MiB left, and {reserve} MiB \
-                     ([state] reserve) stay free"
-                ))
+                .says(if free == 0 {
+                    "nothing is collected: the disk of the state directory has no room left, or hardly any inodes"
+                        .to_owned()
+                } else {
+                    format!(
+                        "nothing is collected: the disk of the state directory has {free} MiB left, and {reserve} MiB \
+                         ([state] reserve) stay free"
+                    )
+                })
                 .mark(2)
                 .remedy("make room on that disk, or lower [state] reserve and `systemctl reload vaguemestre`"),
         ),
@@ -144,7 +153,7 @@ fn machine(machine: &Machine, troubles: &mut Vec<Trouble>) {
     }));
 }
 
-fn account(account: &AccountStatus, troubles: &mut Vec<Trouble>) {
+fn account(account: &AccountStatus, now: Timestamp, troubles: &mut Vec<Trouble>) {
     let name = &account.account;
     if let Some(problem) = &account.problem {
         troubles.push(
@@ -156,9 +165,7 @@ fn account(account: &AccountStatus, troubles: &mut Vec<Trouble>) {
                 ),
         );
     }
-    // Where the next one is there and valid for longer, it takes over by itself.
-    let followed = account.next_certificate_not_after > account.certificate_not_after;
-    if let Some(days) = account.certificate_days.filter(|_| !followed)
+    if let Some(days) = account.lasting_days(now)
         && let Some((mark, severity)) = steps_passed(days)
     {
         troubles.push(
@@ -197,8 +204,11 @@ fn counted_days(days: i64) -> String {
     counted(usize::try_from(days).unwrap_or_default(), "day")
 }
 
-fn target(target: &TargetStatus, now: Timestamp, troubles: &mut Vec<Trouble>) {
-    let name = &target.target;
+fn target(target: &TargetStatus, overview: &Overview, troubles: &mut Vec<Trouble>) {
+    let (name, now) = (&target.target, overview.at);
+    // Where it is but one.
+    let mut feeds = overview.feeds.iter().filter(|feed| feed.abandoned_deliveries > 0).map(|feed| feed.feed.as_str());
+    let given_up = feeds.next().filter(|_| feeds.next().is_none());
     if let Some(problem) = &target.problem {
         troubles.push(
             trouble(Matter::TargetUnusable, name, Severity::Error, target.problem_since)
@@ -224,7 +234,8 @@ fn target(target: &TargetStatus, now: Timestamp, troubles: &mut Vec<Trouble>) {
                 ))
                 .mark(target.abandoned)
                 .remedy(format!(
-                    "mend that target, then `vaguemestre replay FEED --all --target {name}` for its feeds"
+                    "mend that target, then `vaguemestre replay {} --abandoned --target {name}`",
+                    given_up.unwrap_or("FEED")
                 )),
         );
     }
@@ -247,9 +258,9 @@ fn grave(since: Option<Timestamp>, long: SignedDuration, now: Timestamp) -> Seve
     if since.is_some_and(|since| now.duration_since(since) >= long) { Severity::Error } else { Severity::Passing }
 }
 
-fn feed(feed: &FeedStatus, overview: &Overview, troubles: &mut Vec<Trouble>) {
+fn feed(feed: &FeedStatus, overview: &Overview, barred: &HashSet<&str>, troubles: &mut Vec<Trouble>) {
     let name = feed.feed.as_str();
-    failing(feed, overview, troubles);
+    failing(feed, overview, barred, troubles);
     if let Some(from) = feed.purged_from {
         troubles.push(
             trouble(Matter::FilesPurged, name, Severity::Error, None)
@@ -294,16 +305,15 @@ fn feed(feed: &FeedStatus, overview: &Overview, troubles: &mut Vec<Trouble>) {
 }
 
 /// A feed that fails; what bars its account is told once, of the account.
-fn failing(feed: &FeedStatus, overview: &Overview, troubles: &mut Vec<Trouble>) {
+fn failing(feed: &FeedStatus, overview: &Overview, barred: &HashSet<&str>, troubles: &mut Vec<Trouble>) {
     let name = feed.feed.as_str();
-    // Without a daemon all are overdue, sooner or later.
-    let overdue = feed.health == Health::Failing && overview.daemon.is_some();
+    // Without a daemon, or with a full disk, all are overdue, sooner or later.
+    let overdue = feed.health == Health::Failing && overview.daemon.is_some() && !overview.machine.is_full();
     if feed.consecutive_failures == 0 && !overdue {
         return;
     }
     let owner = name.rsplit_once('/').map_or(name, |(account, _)| account);
-    let barred = overview.accounts.iter().any(|account| account.account == owner && account.problem.is_some());
-    if barred {
+    if barred.contains(owner) {
         return;
     }
     let (message, since) = if feed.consecutive_failures > 0 {
@@ -311,8 +321,11 @@ fn failing(feed: &FeedStatus, overview: &Overview, troubles: &mut Vec<Trouble>) 
     } else {
         (format!("{name} is overdue: its poll was planned long ago and has not begun"), feed.next_poll_at)
     };
+    // While its account was barred nothing was asked: that it still fails then is known only once it was.
+    let asked = feed.consecutive_failures == 0 || feed.last_listed_at > feed.failing_since;
+    let severity = if asked { grave(since, FAILING_FEED, overview.at) } else { Severity::Passing };
     troubles.push(
-        trouble(Matter::FeedFailing, name, grave(since, FAILING_FEED, overview.at), since).says(message).remedy(
+        trouble(Matter::FeedFailing, name, severity, since).says(message).remedy(
             "do what it says; `vaguemestre check --online` tries the way there, and lists and downloads nothing",
         ),
     );
