@@ -107,6 +107,21 @@ async fn what_needs_someone_comes_first_and_makes_the_exit_code() {
 }
 
 #[tokio::test]
+async fn what_several_feeds_have_in_common_is_told_once() {
+    let town = Town::with_interval("10s").await;
+    for kind in [Kind::Acquittements, Kind::PesRetour, Kind::Chorus] {
+        let fault = Fault::Status(503, "Service Unavailable".into(), Vec::new());
+        town.platform.set_fault(Matcher::listing(SIREN, kind), fault, Times::Always);
+    }
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM feeds WHERE consecutive_failures = 1", "3").await;
+    let text = told(&town.run(&["status"]).await);
+    assert_eq!(text.matches("fails: the platform answers 503").count(), 1, "{text}");
+    assert!(text.contains("the same of 2 more: fast/mairie/"), "{text}");
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
 async fn documents_are_listed_by_state_and_time_as_one_array() {
     let town = Town::with_interval("30m").await;
     let empty = town.run(&["documents", "--json"]).await;

@@ -1,6 +1,6 @@
 //! `vaguemestre status`: how everything is going, worst first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{IsTerminal as _, Write};
 
 use clap::Args;
@@ -120,30 +120,56 @@ fn apart(out: &mut impl Write, first: &mut bool) -> std::io::Result<()> {
 
 /// Troubles of one kind that are told one by one; the others are counted.
 const TOLD: usize = 20;
+/// Of those that say the same, so many are named.
+const NAMED: usize = 5;
 
-/// What is amiss, worst first, each with what to do. What many feeds have in common is told of the first of them.
+/// What is amiss, worst first, each with what to do. What several have in common (a network that is down) is told of the first.
 fn troubles(out: &mut impl Write, tongue: Tongue, overview: &Overview, coloured: bool) -> std::io::Result<()> {
     let colon = tongue.colon();
     let mut told = BTreeMap::new();
-    for trouble in &overview.troubles {
-        let count = told.entry((trouble.severity, trouble.kind)).or_insert(0_usize);
-        *count += 1;
-        if *count > TOLD {
+    for alike in alike(&overview.troubles) {
+        let [Trouble { kind, severity, since, message, remedy, .. }, others @ ..] = &alike[..] else { continue };
+        let count = told.entry((*severity, *kind)).or_insert(0_usize);
+        *count += alike.len();
+        if *count > TOLD && *count > alike.len() {
             continue;
         }
-        let Trouble { severity, since, message, remedy, .. } = trouble;
         let since = since.map(|since| format!("since {}", print::paris_time(Some(since))));
         let since = since.map(|since| format!(" ({})", tongue.say(&since))).unwrap_or_default();
         let word = tongue.say(severity.as_str()).to_uppercase();
         let word = if coloured { format!("\u{1b}[{}m{word}\u{1b}[0m", shade(*severity)) } else { word };
         let (message, to_do, remedy) = (tongue.say(message), tongue.say("what to do"), tongue.say(remedy));
         writeln!(out, "\n  {word}{colon}{message}{since}\n    {to_do}{colon}{remedy}")?;
+        if !others.is_empty() {
+            let named: Vec<&str> = others.iter().take(NAMED).map(|other| other.subject.as_str()).collect();
+            let more = if others.len() > NAMED { ", …" } else { "" };
+            let same = format!("the same of {} more: {}{more}", others.len(), named.join(", "));
+            writeln!(out, "    {}", tongue.say(&same))?;
+        }
+        // These were told, all of them.
+        *told.entry((*severity, *kind)).or_default() -= others.len();
     }
     for ((_, kind), count) in told.into_iter().filter(|(_, count)| *count > TOLD) {
         let more = format!("… and {} more of {kind}: `vaguemestre status --json` has them all", count - TOLD);
         writeln!(out, "\n  {}", tongue.say(&more))?;
     }
     Ok(())
+}
+
+/// Troubles that say the same of different subjects, together, in the order of the first of each.
+fn alike(troubles: &[Trouble]) -> Vec<Vec<&Trouble>> {
+    let mut places = HashMap::new();
+    let mut groups: Vec<Vec<&Trouble>> = Vec::new();
+    for trouble in troubles {
+        let without = |text: &str| text.replace(&trouble.subject, "");
+        let key = (trouble.severity, trouble.kind, without(&trouble.message), without(&trouble.remedy));
+        let place = *places.entry(key).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(trouble),
+            None => groups.push(vec![trouble]),
+        }
+    }
+    groups
 }
 
 /// How a severity is shown on a terminal: red for what needs a person, yellow for what a person should know.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::perhaps_in_milliseconds;
 
 /// How much a trouble weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Someone must act.
