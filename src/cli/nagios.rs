@@ -39,7 +39,7 @@ const FURTHER: [Matter; 12] = [
     Matter::InboxStale,
     Matter::NextCertificate,
     Matter::AlertFailing,
-    Matter::ReleaseFailed,
+    Matter::AdminFailed,
 ];
 /// Of these, so many are told at most.
 const SHOWN: usize = 3;

@@ -187,6 +187,13 @@ impl House {
         };
         // What had not arrived of a version is asked for anew.
         ledger.drop_unkept_versions(None).await?;
+        // What lasts until the next try goes on over a restart; another configuration has just been taken up.
+        let lasts = [Matter::BackupFailed, Matter::AdminFailed];
+        let standing = ledger.conditions().await?.into_iter().filter_map(|row| {
+            let matter = lasts.into_iter().find(|matter| matter.as_str() == row.kind)?;
+            Some((matter, row.message))
+        });
+        let standing = standing.collect();
         let couriers = Couriers::new(root, ledger.clone(), Arc::clone(&clock), waiting);
         let house = Self {
             counter: tokio::sync::Mutex::new(Counter::new(Arc::clone(&tokens), Arc::clone(&clock))),
@@ -203,7 +210,7 @@ impl House {
             waiting: stored,
             stir: Notify::new(),
             herald: Notify::new(),
-            conditions: Mutex::default(),
+            conditions: Mutex::new(standing),
             sight: watch::Sender::new(None),
             stopping,
         };

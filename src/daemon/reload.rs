@@ -9,12 +9,13 @@ use crate::feed::FeedName;
 use crate::ledger::LedgerError;
 use crate::log::event;
 use crate::status::Matter;
+use crate::words::counted;
 
 /// Why a changed configuration was not taken up: the old one stays.
 #[derive(Debug, thiserror::Error)]
 enum Rejected {
     /// It has errors, each logged.
-    #[error("it has {0} errors")]
+    #[error("it has {}", counted(*.0, "error"))]
     Errors(usize),
     /// The state directory cannot change under a running daemon.
     #[error("[state] directory has changed: that needs a restart")]

@@ -20,7 +20,7 @@ use crate::config::Program;
 use crate::words::presentable;
 
 /// What of our environment a program is given.
-const PASSED_ON: [&str; 3] = ["PATH", "LANG", "TZ"];
+const PASSED_ON: [&str; 6] = ["PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "TZ"];
 /// Told to end, a program may take so long.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Once it has ended, what it wrote last is waited for so long: a child that it left behind may hold its output open.

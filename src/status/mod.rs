@@ -137,7 +137,8 @@ pub async fn overview(
 /// Whether `status` is to exit with a failure for it: not for what is to be known in time, nor for a mere interruption.
 fn is_unhealthy(trouble: &Trouble) -> bool {
     let full = trouble.kind == Matter::DiskLow && trouble.severity == Severity::Error;
-    let stops = [Matter::DaemonStopped, Matter::Ban, Matter::AccountUnusable, Matter::TargetUnusable];
+    let stops =
+        [Matter::DaemonStopped, Matter::DiskFailed, Matter::Ban, Matter::AccountUnusable, Matter::TargetUnusable];
     full || stops.contains(&trouble.kind)
 }
 
