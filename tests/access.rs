@@ -34,8 +34,11 @@ async fn is_told(town: &Town, daemon: &Daemon, status: &str, feed: &str, words: 
     assert_eq!(failing.len(), 1, "{feed} is said to fail once: {failing:?}");
     // What is wrong with an account's certificate is said of the account, once.
     let account = format!("account {} cannot work: ", feed.rsplit_once('/').unwrap().0);
-    let mut lines = status.lines().filter(|line| line.contains(&format!("{feed} fails: ")));
-    let line = status.lines().find(|line| line.contains(&account)).or_else(|| lines.next()).unwrap_or_default();
+    let lines: Vec<&str> = status.lines().collect();
+    let own = lines.iter().position(|line| line.contains(&account) || line.contains(&format!("{feed} fails: ")));
+    // What several feeds have in common is said of the first; the others are named two lines below.
+    let shared = || lines.iter().position(|line| line.contains("the same of ") && line.contains(feed)).map(|it| it - 2);
+    let line = own.or_else(shared).map_or("", |place| lines[place]);
     for word in words {
         assert!(error.contains(word), "ledger of {feed} without «{word}»: {error}");
         assert!(line.contains(word), "status of {feed} without «{word}»: {status}");

@@ -217,6 +217,7 @@ async fn with_little_room_documents_come_as_many_at_a_time_as_fit() {
     town.platform.adjust(|it| it.latency = Duration::from_millis(20));
     let daemon = town.start().await;
     town.wait_value(DELIVERED, "40").await;
-    assert_eq!(daemon.events("disk.low").len(), 0, "there is room");
+    // That there is less than twice the reserve is a warning; that there is none would be an error.
+    assert!(daemon.events("disk.low").iter().all(|event| event["level"] == "WARN"), "there is room");
     assert_eq!(town.value("SELECT count(*) FROM polls WHERE outcome <> 'ok' AND finished_at IS NOT NULL").await, "0");
 }

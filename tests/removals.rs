@@ -65,7 +65,10 @@ async fn files_that_will_not_go_keep_no_other_waiting() {
     ok(&town).await;
     assert_eq!(town.platform.files(SIREN).len(), 4);
     let said = town.say(&["status"]).await;
-    assert!(said.out.contains("4 held and not yet removed from the platform (4 would not go"), "{said:?}");
+    assert!(
+        said.out.contains("4 held of fast/mairie/acquittements could not be removed from the platform"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test]

@@ -95,7 +95,8 @@ async fn a_removal_that_fails_is_shown_and_tried_again_until_it_is_done() {
     assert_eq!(status["failed_releases"], 1, "{status}");
     let said = town.say(&["status"]).await;
     assert!(
-        said.out.contains("1 held and not yet removed from the platform (1 would not go") && said.out.contains("423"),
+        said.out.contains("1 held of fast/mairie/acquittements could not be removed from the platform")
+            && said.out.contains("423"),
         "{said:?}"
     );
     ok(&town).await;

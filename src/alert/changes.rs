@@ -76,14 +76,16 @@ pub fn log(changes: &AlertChanges, troubles: &[Trouble]) {
         let Trouble { kind, subject, severity, message, remedy, days, .. } = trouble;
         let of_account = matches!(kind, Matter::CertificateExpiring | Matter::TokenExpiring | Matter::NextCertificate);
         let account = of_account.then_some(subject.as_str());
+        let elsewhere = logged_elsewhere(trouble);
         let event = match kind {
+            _ if elsewhere => event::ALERT_RAISED,
             Matter::CertificateExpiring => event::CERTIFICATE_EXPIRING,
             Matter::TokenExpiring => event::TOKEN_EXPIRING,
             Matter::DiskLow => event::DISK_LOW,
             _ => event::ALERT_RAISED,
         };
         let kind = kind.as_str();
-        if logged_elsewhere(trouble) {
+        if elsewhere {
             tracing::debug!(event, kind, subject, account, days, remedy, "{message}; {remedy}");
         } else if *severity == Severity::Error {
             tracing::error!(event, kind, subject, account, days, remedy, "{message}; {remedy}");
