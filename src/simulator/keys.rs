@@ -134,6 +134,12 @@ impl Keys {
         issue(params, common_name, issuer)
     }
 
+    /// The certificate of the platform's server, for another server that stands in its place.
+    #[must_use]
+    pub fn server(&self) -> &Issued {
+        &self.server
+    }
+
     /// The certificate that clients must trust to reach the platform.
     #[must_use]
     pub fn authority(&self) -> &CertificateDer<'static> {
