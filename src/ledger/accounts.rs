@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _};
 
-use super::{Ledger, LedgerError, time};
+use super::{Ledger, LedgerError, gather, time};
 use crate::clock::stamp;
 use crate::feed::FeedName;
 
@@ -301,8 +301,9 @@ impl Ledger {
     /// # Errors
     /// When the ledger fails.
     pub async fn accounts(&self) -> Result<BTreeMap<String, AccountRow>, LedgerError> {
-        let rows = sqlx::query(SEEN).fetch_all(&self.readers).await.map_err(|error| self.error(error))?;
-        Ok(rows.iter().map(account_row).map(|row| (row.account.clone(), row)).collect())
+        let rows = gather(sqlx::query(SEEN).fetch(&self.readers), |row| Some(account_row(row))).await;
+        let rows = rows.map_err(|error| self.error(error))?;
+        Ok(rows.into_iter().map(|row| (row.account.clone(), row)).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
-use super::{Ledger, LedgerError, time};
+use super::{Ledger, LedgerError, gather, time};
 use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
 
@@ -135,10 +135,8 @@ impl Ledger {
                     note, led_by, files, first_listed_at, claimed_by IS NOT NULL
              FROM feeds ORDER BY feed",
         )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
-        Ok(rows.iter().filter_map(feed_row).collect())
+        .fetch(&self.readers);
+        gather(rows, feed_row).await.map_err(|error| self.error(error))
     }
 
     /// Documents of `feed` that `filter` accepts, oldest first, handed to `each` one by one.
@@ -172,17 +170,12 @@ impl Ledger {
     /// # Errors
     /// When the ledger fails.
     pub async fn count_documents(&self) -> Result<Vec<StateCount>, LedgerError> {
-        let rows = sqlx::query("SELECT feed, state, count(*) FROM documents GROUP BY feed, state")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|error| self.error(error))?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| {
-                let state = row.get::<&str, _>(1).parse().ok()?;
-                Some(StateCount { feed: row.get(0), state, count: row.get(2) })
-            })
-            .collect())
+        let rows = sqlx::query("SELECT feed, state, count(*) FROM documents GROUP BY feed, state").fetch(&self.readers);
+        let count = |row: &SqliteRow| {
+            let state = row.get::<&str, _>(1).parse().ok()?;
+            Some(StateCount { feed: row.get(0), state, count: row.get(2) })
+        };
+        gather(rows, count).await.map_err(|error| self.error(error))
     }
 
     /// The document `remote_id` of `feed`.

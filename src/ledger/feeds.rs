@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Ledger, LedgerError, riders, time};
+use super::{Ledger, LedgerError, gather, riders, time};
 use crate::clock::{BootTime, stamp};
 use crate::feed::FeedName;
 
@@ -110,10 +110,8 @@ impl Ledger {
         )
         .bind(stamp(now))
         .bind(stamp(plausible))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
-        Ok(rows.iter().filter_map(due).collect())
+        .fetch(&self.readers);
+        gather(rows, due).await.map_err(|error| self.error(error))
     }
 
     /// Writes back a start of the last listing that the clocks have made impossible (it lies in the future).
@@ -267,14 +265,12 @@ impl Ledger {
     /// # Errors
     /// When the ledger fails.
     pub async fn feeds_to_resume(&self) -> Result<Vec<FeedName>, LedgerError> {
-        let names: Vec<String> = sqlx::query_scalar(
+        let rows = sqlx::query(
             "SELECT feed FROM feeds WHERE configured = 1 AND EXISTS (SELECT 1 FROM documents
                  WHERE documents.feed = feeds.feed AND documents.state IN ('listed', 'fetching'))",
         )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| self.error(error))?;
-        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+        .fetch(&self.readers);
+        gather(rows, |row| row.get::<&str, _>(0).parse().ok()).await.map_err(|error| self.error(error))
     }
 }
 

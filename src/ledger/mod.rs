@@ -47,9 +47,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use futures_util::stream::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use sqlx::SqlitePool;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 pub use accounts::{AccountRow, CertificateFacts, Span};
 pub use actions::Action;
@@ -132,6 +133,20 @@ impl std::fmt::Debug for Ledger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ledger").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+/// What `made` makes of each of `rows`, one by one: sqlx holds every value of a row by itself, and thousands of rows at once would
+/// take several times the memory of all that is made of them.
+async fn gather<T>(
+    rows: impl Stream<Item = Result<SqliteRow, sqlx::Error>>,
+    mut made: impl FnMut(&SqliteRow) -> Option<T>,
+) -> Result<Vec<T>, sqlx::Error> {
+    let mut rows = std::pin::pin!(rows);
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().await {
+        all.extend(made(&row?));
+    }
+    Ok(all)
 }
 
 /// Reads a time that we wrote ourselves; a text that is none counts as absent.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use futures_util::stream::TryStreamExt as _;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Row as _};
@@ -89,9 +90,9 @@ struct Book {
 
 impl Book {
     async fn read(c: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
-        let rows = sqlx::query("SELECT feed, account, origin, siren, kind, configured FROM feeds").fetch_all(c).await?;
+        let mut rows = sqlx::query("SELECT feed, account, origin, siren, kind, configured FROM feeds").fetch(c);
         let mut book = Self::default();
-        for row in rows {
+        while let Some(row) = rows.try_next().await? {
             let (feed, origin, siren): (String, String, String) = (row.get(0), row.get(2), row.get(3));
             book.names.insert((origin.clone(), siren.clone(), row.get(4)), feed.clone());
             let known = Known { account: row.get(1), origin, siren, configured: row.get(5) };
