@@ -51,7 +51,7 @@ const BLOCKING_THREADS: usize = 8;
 /// Options of every command stand apart in its help.
 const COMMON: &str = "Options of every command";
 
-/// Exit codes, as SPEC and README list them.
+/// Exit codes, as the README lists them.
 mod exit {
     pub(super) const DONE: u8 = 0;
     pub(super) const FAILURE: u8 = 1;

@@ -27,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 pub use account::Account;
+use report::{Remainder, Seen};
 pub use report::{Report, Summary};
 pub use room::Room;
 pub use source::{Lane, Platform, Source};
@@ -36,7 +37,7 @@ use crate::connector::{Connector, ConnectorError};
 use crate::feed::FeedName;
 use crate::http::skew::SkewWatch;
 use crate::intake::{DISTRUST, Intake, IntakeError};
-use crate::ledger::{ClaimTerms, Due, Ledger, LedgerError, ListingTerms, PollEnd};
+use crate::ledger::{ClaimTerms, Due, Ledger, LedgerError, ListingTerms};
 use crate::log::event;
 use crate::schedule::{Cadence, LastListing, Seed};
 use crate::token::Manager;
@@ -364,63 +365,6 @@ impl Poller {
         let all = Arc::clone(&self.connections).acquire_owned().await.ok()?;
         Some(Connection { _share: share, _all: all })
     }
-
-    async fn end(&self, feed: &Feed, claim: &Claim, verdict: Verdict, seen: Seen) -> Result<Report, LedgerError> {
-        let Verdict { mut summary, remainder, not_before, .. } = verdict;
-        summary.listed = seen.listed;
-        let now = self.clock.now();
-        let end = PollEnd {
-            poll: claim.poll,
-            feed: feed.name.clone(),
-            finished_at: now,
-            outcome: summary.outcome,
-            listed: summary.listed.map(count),
-            fetched: count(summary.fetched),
-            failed: count(summary.failed),
-            error: summary.error.clone(),
-            still_listed: count(seen.held),
-            refused_entries: count(seen.refused),
-            note: seen.note,
-            resume_at: (remainder == Remainder::Disk).then(|| now + DISK_PAUSE),
-            not_before,
-            next: seen.next,
-        };
-        let change = self.ledger.finish_poll(end).await?;
-        // These platforms ration accounts, not feeds: one that is asked to wait waits with all it collects.
-        if let (Some(until), Source::Resource(..)) = (not_before, &feed.source) {
-            self.ledger.hold_account(feed.name.account_name(), until).await?;
-        }
-        report::tell(feed, &summary, claim.began.elapsed(), change);
-        Ok(Report::Ended(summary))
-    }
-}
-
-/// What a listing showed beside documents to be fetched.
-#[derive(Clone, Debug, Default)]
-struct Seen {
-    /// Ids; `None` where there was no listing.
-    listed: Option<usize>,
-    /// Of these, documents held already.
-    held: u64,
-    /// Entries that are no documents.
-    refused: usize,
-    /// What it showed beside.
-    note: Option<String>,
-    /// When the feed is due next, where the pass has found that out.
-    next: Option<Timestamp>,
-}
-
-/// Documents left behind by a pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Remainder {
-    /// None, or they wait for the next listing.
-    None,
-    /// Some, for want of disk: tried again soon.
-    Disk,
-}
-
-fn count<T: TryInto<i64>>(number: T) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
 }
 
 impl From<IntakeError> for String {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Feed;
-use crate::ledger::{HealthChange, Outcome};
+use super::tally::Verdict;
+use super::{Claim, DISK_PAUSE, Feed, Poller, Source};
+use crate::ledger::{HealthChange, LedgerError, Outcome, PollEnd};
 use crate::log::event;
 
 /// What a pass came to.
@@ -36,8 +37,74 @@ pub struct Summary {
     pub error: Option<String>,
 }
 
-/// One line for the poll where it did something, one where the feed's health changed (SPEC: said once a day).
-pub(super) fn tell(feed: &Feed, summary: &Summary, took: Duration, change: HealthChange) {
+/// What a listing showed beside documents to be fetched.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    /// Ids; `None` where there was no listing.
+    pub(super) listed: Option<usize>,
+    /// Of these, documents held already.
+    pub(super) held: u64,
+    /// Entries that are no documents.
+    pub(super) refused: usize,
+    /// What it showed beside.
+    pub(super) note: Option<String>,
+    /// When the feed is due next, where the pass has found that out.
+    pub(super) next: Option<Timestamp>,
+}
+
+/// Documents left behind by a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remainder {
+    /// None, or they wait for the next listing.
+    None,
+    /// Some, for want of disk: tried again soon.
+    Disk,
+}
+
+fn count<T: TryInto<i64>>(number: T) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+impl Poller {
+    /// Ends a pass: records what it came to, and says so.
+    pub(super) async fn end(
+        &self,
+        feed: &Feed,
+        claim: &Claim,
+        verdict: Verdict,
+        seen: Seen,
+    ) -> Result<Report, LedgerError> {
+        let Verdict { mut summary, remainder, not_before, .. } = verdict;
+        summary.listed = seen.listed;
+        let now = self.clock.now();
+        let end = PollEnd {
+            poll: claim.poll,
+            feed: feed.name.clone(),
+            finished_at: now,
+            outcome: summary.outcome,
+            listed: summary.listed.map(count),
+            fetched: count(summary.fetched),
+            failed: count(summary.failed),
+            error: summary.error.clone(),
+            still_listed: count(seen.held),
+            refused_entries: count(seen.refused),
+            note: seen.note,
+            resume_at: (remainder == Remainder::Disk).then(|| now + DISK_PAUSE),
+            not_before,
+            next: seen.next,
+        };
+        let change = self.ledger.finish_poll(end).await?;
+        // These platforms ration accounts, not feeds: one that is asked to wait waits with all it collects.
+        if let (Some(until), Source::Resource(..)) = (not_before, &feed.source) {
+            self.ledger.hold_account(feed.name.account_name(), until).await?;
+        }
+        tell(feed, &summary, claim.began.elapsed(), change);
+        Ok(Report::Ended(summary))
+    }
+}
+
+/// One line for the poll where it did something, one where the feed's health changed: said once a day.
+fn tell(feed: &Feed, summary: &Summary, took: Duration, change: HealthChange) {
     let name = feed.name.as_str();
     let (listed, fetched, failed) = (summary.listed.unwrap_or(0), summary.fetched, summary.failed);
     let error = summary.error.as_deref().unwrap_or("");
