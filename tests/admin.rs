@@ -111,7 +111,7 @@ async fn the_page_speaks_the_language_that_the_browser_asks_for() {
         "en marche (processus ",
         "Ce qui demande quelqu’un",
         "fast/mairie/pes-retour est en échec : FAST refuse l’accès à ce SIREN ou à ce flux (statut 403) : demandez à",
-        "Que faire : faites ce qui est dit ; <code>vaguemestre check --online</code> essaie le chemin jusque-là",
+        "Que faire : là où un remède est indiqué, appliquez-le ; sinon un nouvel essai a lieu tout seul. <code>vaguemestre check --online</code> essaie",
         "Prochaine relève",
         "Jours restants",
         "Aucun n’est arrivé ces 30 derniers jours.",

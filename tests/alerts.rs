@@ -5,14 +5,17 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::hook::Hook;
-use common::{PATIENCE, SIREN, Town, complained, told};
+use base64::Engine as _;
+use common::hook::{Hook, Told};
+use common::{Daemon, SIREN, Town, complained, strace, told};
 use serde_json::Value;
-use tokio::time::timeout;
+use vaguemestre::clock::{Clock as _, SetClock, SystemClock};
 use vaguemestre::feed::Kind;
 use vaguemestre::simulator::keys::Standing;
+use vaguemestre::simulator::samples::{self, Verdict};
 use vaguemestre::simulator::{Fault, Matcher, Times};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -22,22 +25,35 @@ fn told_by(hook: &Hook, more: &str) -> String {
     format!("[[alerts]]\nname = \"exploitation\"\nwebhook = \"{}\"\n{more}\n", hook.url)
 }
 
+/// All that `told` holds, one alert after the other.
+fn among(told: &[Told]) -> Vec<Value> {
+    told.iter().flat_map(|told| told.json()["alerts"].as_array().unwrap().clone()).collect()
+}
+
 /// All that `hook` was told, one alert after the other.
 fn alerts(hook: &Hook) -> Vec<Value> {
-    hook.told().iter().flat_map(|told| told.json()["alerts"].as_array().unwrap().clone()).collect()
+    among(&hook.told())
+}
+
+/// Waits until `hook` was told an alert that is `wanted`, and answers that.
+async fn wait_until(hook: &Hook, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    hook.until(what, |told| among(told).iter().any(&wanted)).await;
+    alerts(hook).into_iter().find(wanted).unwrap()
 }
 
 /// Waits until `hook` was told that `kind` is in that `state`, and answers that alert.
 async fn wait_for(hook: &Hook, kind: &str, state: &str) -> Value {
-    let found = timeout(PATIENCE, async {
-        loop {
-            if let Some(alert) = alerts(hook).into_iter().find(|it| it["kind"] == kind && it["state"] == state) {
-                return alert;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    found.await.unwrap_or_else(|_| panic!("no {kind} {state}: {:#?}", alerts(hook)))
+    wait_until(hook, &format!("{kind} {state}"), |it| it["kind"] == kind && it["state"] == state).await
+}
+
+/// Has `daemon` tell of something else (a configuration that it does not take up), and waits for that: what it could tell before,
+/// it has told.
+async fn fence(town: &Town, daemon: &Daemon, hook: &Hook) {
+    let config = std::fs::read_to_string(town.config()).unwrap();
+    std::fs::write(town.config(), format!("{config}[shedule]\n")).unwrap();
+    daemon.signal("HUP");
+    wait_for(hook, "config_rejected", "raised").await;
+    std::fs::write(town.config(), config).unwrap();
 }
 
 #[tokio::test]
@@ -124,14 +140,7 @@ async fn documents_that_need_a_person_are_told_and_told_again_when_there_are_mor
     assert_eq!(alert["subject"], "fast/mairie/chorus");
     assert!(alert["message"].as_str().unwrap().starts_with("1 document "), "{alert}");
     town.put_many(Kind::Chorus, 2, 1, 500);
-    let two = |hook: &Hook| alerts(hook).iter().any(|it| it["message"].as_str().unwrap().starts_with("2 documents "));
-    timeout(PATIENCE, async {
-        while !two(&hook) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .unwrap();
+    wait_until(&hook, "two", |it| it["message"].as_str().unwrap().starts_with("2 documents ")).await;
     let dismissed = town.run(&["dismiss", "fast/mairie/chorus", "1", "2", "--reason", "by hand"]).await;
     assert!(dismissed.status.success(), "{}", complained(&dismissed));
     wait_for(&hook, "document_abandoned", "cleared").await;
@@ -171,6 +180,7 @@ async fn who_wants_only_errors_is_not_told_of_what_may_wait() {
     wait_for(&all, "certificate_expiring", "raised").await;
     wait_for(&all, "account_unusable", "raised").await;
     wait_for(&errors, "account_unusable", "raised").await;
+    fence(&town, &daemon, &errors).await;
     assert!(alerts(&errors).iter().all(|it| it["severity"] == "error"), "{:?}", alerts(&errors));
     assert!(daemon.stop().await.success());
 }
@@ -193,13 +203,7 @@ async fn little_room_on_the_disk_is_told_before_there_is_none() {
     assert_eq!(said["level"], "WARN", "{said}");
     with_reserve(free / 2 * 3);
     daemon.signal("HUP");
-    timeout(PATIENCE, async {
-        while !alerts(&hook).iter().any(|it| it["kind"] == "disk_low" && it["severity"] == "error") {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .unwrap();
+    wait_until(&hook, "full", |it| it["kind"] == "disk_low" && it["severity"] == "error").await;
     let (status, code) = town.status().await;
     assert_eq!((status["troubles"][0]["kind"].as_str(), code), (Some("disk_low"), Some(1)), "{status}");
     assert!(daemon.stop().await.success());
@@ -230,8 +234,9 @@ async fn a_feed_is_told_to_fail_only_after_two_hours() {
     let (status, _) = town.status().await;
     let trouble = &status["troubles"][0];
     assert_eq!((trouble["kind"].as_str(), trouble["severity"].as_str()), (Some("feed_failing"), Some("passing")));
+    fence(&town, &daemon, &hook).await;
     assert!(daemon.stop().await.success());
-    assert!(alerts(&hook).is_empty(), "{:?}", alerts(&hook));
+    assert!(alerts(&hook).iter().all(|it| it["kind"] != "feed_failing"), "{:?}", alerts(&hook));
     town.query("UPDATE feeds SET failing_since = '2026-01-01T00:00:00.000Z'").await;
     let daemon = town.start().await;
     let alert = wait_for(&hook, "feed_failing", "raised").await;
@@ -385,5 +390,112 @@ async fn one_feed_that_is_not_enabled_does_not_cost_the_others_their_certificate
         town.value("SELECT count(*) FROM polls WHERE outcome <> 'ok' AND feed NOT LIKE '%pes-retour'").await,
         "0"
     );
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn what_helios_refused_and_what_somebody_else_collected_is_told() {
+    let town = Town::bare().await;
+    let hook = Hook::open().await;
+    town.configure("1h", "", &(town.account("mairie", SIREN, Standing::Valid) + &told_by(&hook, "")));
+    let refused = samples::acquittement(1, "PES_1", Verdict::Refused, 3000);
+    town.platform.put(SIREN, Kind::Acquittements, 1, refused);
+    town.put_many(Kind::Chorus, 2, 1, 500);
+    town.platform.set_fault(Matcher::download(2), Fault::Status(404, "".into(), Vec::new()), Times::Always);
+    let daemon = town.start().await;
+    let rejected = wait_for(&hook, "document_rejected", "raised").await;
+    assert_eq!(rejected["subject"], "fast/mairie/acquittements");
+    assert!(rejected["message"].as_str().unwrap().contains("Hélios refused 1 deposit"), "{rejected}");
+    let gone = wait_for(&hook, "document_gone", "raised").await;
+    assert_eq!((gone["subject"].as_str(), gone["severity"].as_str()), (Some("fast/mairie/chorus"), Some("warning")));
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_clock_that_differs_from_the_platform_s_is_told_until_it_agrees() {
+    let town = Town::bare().await;
+    let hook = Hook::open().await;
+    let now = SystemClock::new().now();
+    town.platform.set_clock(Arc::new(SetClock::at(now + Duration::from_secs(600))));
+    town.configure("1s", "", &(town.account("mairie", SIREN, Standing::Valid) + &told_by(&hook, "")));
+    let daemon = town.start().await;
+    let skew = wait_for(&hook, "clock_skew", "raised").await;
+    assert!(skew["message"].as_str().unwrap().contains(" s behind that of https://localhost:"), "{skew}");
+    assert!(skew["remedy"].as_str().unwrap().contains("timedatectl set-ntp true"), "{skew}");
+    town.platform.set_clock(Arc::new(SystemClock::new()));
+    wait_for(&hook, "clock_skew", "cleared").await;
+    assert_eq!(town.value("SELECT count(*) FROM clocks").await, "0");
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn deliveries_that_fail_for_an_hour_and_a_target_that_is_not_there_are_told() {
+    let town = Town::bare().await;
+    let hook = Hook::open().await;
+    town.program("integrer", "echo full >&2; exit 1");
+    let targets = town.calling("integrer", "", "") + &town.calling("absent", "", "");
+    town.configure("1h", "", &(town.account("mairie", SIREN, Standing::Valid) + &targets + &told_by(&hook, "")));
+    town.put_many(Kind::Chorus, 1, 1, 500);
+    let daemon = town.start().await;
+    let absent = wait_for(&hook, "target_unusable", "raised").await;
+    assert_eq!(absent["subject"], "absent");
+    daemon.wait_event("delivery.failed").await;
+    fence(&town, &daemon, &hook).await;
+    assert!(alerts(&hook).iter().all(|it| it["kind"] != "delivery_stuck"), "an hour has not passed");
+    let long_ago = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-2 hours')";
+    town.query(&format!("UPDATE deliveries SET failing_since = {long_ago} WHERE target = 'integrer'")).await;
+    let stuck = wait_for(&hook, "delivery_stuck", "raised").await;
+    assert_eq!(stuck["subject"], "integrer");
+    assert!(stuck["message"].as_str().unwrap().contains("failed with exit code 1: full"), "{stuck}");
+    town.program("integrer", "exit 0");
+    town.program("absent", "exit 0");
+    town.let_the_pause_pass().await;
+    wait_for(&hook, "delivery_stuck", "cleared").await;
+    wait_for(&hook, "target_unusable", "cleared").await;
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_token_that_was_delivered_by_hand_is_told_to_end() {
+    let town = Town::bare().await;
+    let hook = Hook::open().await;
+    let end = SystemClock::new().now().as_second() + 5 * 86_400 + 3600;
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{end}}}"));
+    std::fs::write(town.shared("jwt"), format!("e30.{claims}.c2ln\n")).unwrap();
+    std::fs::set_permissions(town.shared("jwt"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let entreprise = "[entreprise]\nbase_url = \"http://127.0.0.1:9\"\n[[entreprise.accounts]]\nname = \"marches\"\n\
+                      token = { file = \"jwt\" }\ncontext = \"Marchés publics\"\nrecipient = \"55203253400646\"\n\
+                      object = \"veille\"\n";
+    town.configure("1h", "", &(town.account("mairie", SIREN, Standing::Valid) + entreprise + &told_by(&hook, "")));
+    let daemon = town.start().await;
+    let alert = wait_for(&hook, "token_expiring", "raised").await;
+    assert_eq!((alert["subject"].as_str(), alert["severity"].as_str()), (Some("entreprise/marches"), Some("error")));
+    assert!(alert["message"].as_str().unwrap().contains("ends in 5 days"), "{alert}");
+    assert!(daemon.stop().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_cannot_be_written_is_told_once_all_the_same() {
+    if !strace::is_here() {
+        return;
+    }
+    let town = Town::bare().await;
+    let hook = Hook::open().await;
+    town.configure("1s", "", &(town.account("mairie", SIREN, Standing::Valid) + &told_by(&hook, "")));
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(*) FROM feeds WHERE last_outcome = 'ok'", "3").await;
+    let log = town.state().join("ledger.sqlite-wal");
+    let options = strace::injecting("pwrite64", "error=ENOSPC", "1+", Some(&log));
+    let strace = strace::Attached::to(daemon.id(), &options).await;
+    let alert = wait_for(&hook, "ledger_failed", "raised").await;
+    assert!(alert["remedy"].as_str().unwrap().contains("df -h"), "{alert}");
+    fence(&town, &daemon, &hook).await;
+    assert_eq!(alerts(&hook).iter().filter(|it| it["kind"] == "ledger_failed").count(), 1, "{:?}", alerts(&hook));
+    strace.detach().await;
+    daemon.signal("HUP");
+    town.wait_value("SELECT count(*) FROM conditions", "0").await;
+    let (status, _) = town.status().await;
+    let kinds: Vec<&Value> = status["troubles"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
+    assert!(kinds.iter().all(|kind| *kind != "ledger_failed"), "{status}");
     assert!(daemon.stop().await.success());
 }

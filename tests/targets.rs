@@ -144,7 +144,7 @@ async fn documents_wait_while_a_program_is_missing_and_status_and_check_say_so()
     );
     assert!(target["problem"].as_str().unwrap().contains("cannot be called"), "{target}");
     let shown = told(&town.run(&["status"]).await);
-    assert!(shown.contains("nothing can be delivered to integrer, and 1 wait"), "{shown}");
+    assert!(shown.contains("nothing can be delivered to integrer, 1 waiting"), "{shown}");
     let check = town.say(&["check"]).await;
     assert!(check.code == 1 && check.out.contains("problem: delivery.targets \"integrer\".command: "), "{check:?}");
     assert!(daemon.stop().await.success());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use vaguemestre::connector::entreprise::Meaning;
-use vaguemestre::connector::entreprise::jwt::{Jwt, warning};
+use vaguemestre::connector::entreprise::jwt::Jwt;
 use vaguemestre::fuzzing::entreprise;
 use vaguemestre_fuzz::is_line;
 
@@ -37,11 +37,6 @@ fuzz_target!(|bytes: &[u8]| {
         Err(text) => assert!(is_line(&text), "{text:?}"),
     }
     if let Ok(token) = std::str::from_utf8(body) {
-        let read = Jwt::read(&token.to_owned().into());
-        if let Some(end) = read.and_then(|jwt| jwt.expires_at) {
-            let _ = warning(end, jiff::Timestamp::UNIX_EPOCH);
-            let _ = warning(end, jiff::Timestamp::MAX);
-            let _ = warning(end, jiff::Timestamp::MIN);
-        }
+        let _ = Jwt::read(&token.to_owned().into());
     }
 });

@@ -11,7 +11,7 @@ use crate::clock::stamp;
 use crate::config::Patterns;
 use crate::feed::FeedName;
 use crate::schedule::paris;
-use crate::status::{AccountStatus, FeedStatus, Health, Overview, QuotaStatus, Severity, TargetStatus, Trouble};
+use crate::status::{self, AccountStatus, Alike, FeedStatus, Health, Overview, QuotaStatus, Severity, TargetStatus};
 
 /// Feeds that fail, and others, that are shown at most.
 const FAILING_SHOWN: usize = 1000;
@@ -103,6 +103,7 @@ fn body(facts: &Facts<'_>, overview: &Overview) -> Markup {
 fn problems(facts: &Facts<'_>, overview: &Overview) -> Markup {
     let Facts { words, now, .. } = facts;
     let old = now.duration_since(overview.at) > STALE;
+    let alike = status::alike(&overview.troubles);
     html! {
         section aria-labelledby="problems" {
             h2 #problems { (words.problems) }
@@ -111,21 +112,23 @@ fn problems(facts: &Facts<'_>, overview: &Overview) -> Markup {
                 ul.problems {
                     @if let Some(told) = &facts.of_our_own { li.error { p.what { (said(&words.say(told))) } } }
                     @if old { li.error { p.what { (words.stale) } } }
-                    @for trouble in overview.troubles.iter().take(TROUBLES_SHOWN) { (problem(words, trouble, *now)) }
+                    @for alike in alike.iter().take(TROUBLES_SHOWN) { (problem(words, alike, *now)) }
                 }
-                @let hidden = overview.troubles.len().saturating_sub(TROUBLES_SHOWN);
+                @let hidden = alike.iter().skip(TROUBLES_SHOWN).map(Alike::count).sum::<usize>();
                 @if hidden > 0 { p.soft { ((words.more)(hidden)) } }
             }
         }
     }
 }
 
-fn problem(words: &Words, trouble: &Trouble, now: Timestamp) -> Markup {
+fn problem(words: &Words, alike: &Alike<'_>, now: Timestamp) -> Markup {
+    let trouble = alike.first;
     let class = if trouble.severity == Severity::Error { "error" } else { "warning" };
     html! {
         li class=(class) {
             p.what { (said(&words.say(&trouble.message))) }
             @if !trouble.remedy.is_empty() { p { (words.remedy) " " (said(&words.say(&trouble.remedy))) } }
+            @if let Some(others) = alike.of_others() { p { (said(&words.say(&others))) } }
             p.soft {
                 ((words.severity)(trouble.severity)) ", " (trouble.subject)
                 @if let Some(since) = trouble.since { ", " (words.since) " " (moment(Some(since), now)) }

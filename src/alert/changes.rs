@@ -105,6 +105,7 @@ fn logged_elsewhere(trouble: &Trouble) -> bool {
         trouble.kind,
         Matter::Ban
             | Matter::ConfigRejected
+            | Matter::LedgerFailed
             | Matter::DiskFailed
             | Matter::BackupFailed
             | Matter::AdminFailed

@@ -45,6 +45,8 @@ struct Memory {
     told: HashMap<String, i64>,
     /// Those who are being told something.
     busy: HashSet<String>,
+    /// What was told though it could not be written down, by kind and subject.
+    cried: HashSet<(String, String)>,
 }
 
 impl Herald {
@@ -103,7 +105,7 @@ impl Herald {
         match send(target, &notice, &key, (&settings.http, self.tongue), now).await {
             Ok(()) => {
                 tracing::info!(event = event::ALERT_SENT, target_name = name, count, "told {name}: {summary}");
-                self.lock().told.insert(name.to_owned(), last.change);
+                self.told(name, last.change);
                 self.ledger.record_alert_target(AlertTargetRow { told: last.change, ..row.without_error() }).await
             }
             Err(error) => {
@@ -129,6 +131,34 @@ impl Herald {
         }
     }
 
+    /// Those of `rows`, which could not be written down, that were not told yet by [`Herald::cry`]: they count as told from now
+    /// on.
+    #[must_use]
+    pub fn unheard(&self, rows: Vec<AlertRow>) -> Vec<AlertRow> {
+        let mut memory = self.lock();
+        rows.into_iter().filter(|row| memory.cried.insert((row.kind.clone(), row.subject.clone()))).collect()
+    }
+
+    /// Tells `target` of `rows`, once and whatever comes of it: the ledger cannot be written, and remembers nothing. What is
+    /// still amiss when it can be is told in the usual way then.
+    pub async fn cry(&self, target: &AlertTarget, rows: Vec<AlertRow>, settings: &Settings) {
+        let now = self.clock.now();
+        let rows: Vec<AlertRow> = rows.into_iter().map(|row| AlertRow { raised_at: now, ..row }).collect();
+        let Some(last) = rows.last().cloned() else { return };
+        let whose = |subject: &str| whose(subject, settings);
+        let Some(notice) = Notice::of(rows, 0, target.severity, whose) else { return };
+        let (name, summary, count) = (target.name.as_str(), notice.summary(), notice.count());
+        match send(target, &notice, &self.key(name, &last), (&settings.http, self.tongue), now).await {
+            Ok(()) => tracing::info!(event = event::ALERT_SENT, target_name = name, count, "told {name}: {summary}"),
+            Err(error) => tracing::error!(
+                event = event::ALERT_FAILED,
+                target_name = name,
+                error,
+                "{name} could not be told «{summary}»: {error}"
+            ),
+        }
+    }
+
     /// Forgets those whom `settings` no longer name, and what is over and was told to all.
     ///
     /// # Errors
@@ -141,6 +171,13 @@ impl Herald {
             self.ledger.tidy_alerts(names).await?;
         }
         Ok(())
+    }
+
+    /// Remembers that `name` was told all up to `change`: the ledger, where that stands, can be written.
+    fn told(&self, name: &str, change: i64) {
+        let mut memory = self.lock();
+        memory.told.insert(name.to_owned(), change);
+        memory.cried.clear();
     }
 
     fn paces_allow(&self, name: &str) -> bool {

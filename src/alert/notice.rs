@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::clock::stamp;
 use crate::config::{AlertSeverity, Settings};
 use crate::ledger::AlertRow;
-use crate::schedule::paris;
+use crate::schedule::to_the_minute;
 use crate::words::{counted, presentable};
 
 /// Troubles that a text tells one by one; it says how many more there are.
@@ -111,7 +111,7 @@ impl Notice {
         let mut text = format!("{}\n", self.summary());
         for item in self.raised.iter().take(TOLD) {
             let AlertRow { severity, message, remedy, since, .. } = &item.row;
-            let since = since.map(|since| format!(", since {}", hour(since))).unwrap_or_default();
+            let since = since.map(|since| format!(", since {}", to_the_minute(since))).unwrap_or_default();
             // Writing to a string cannot fail.
             let _ = writeln!(text, "\n{}{since}: {message}", severity.to_uppercase());
             let _ = writeln!(text, "  what to do: {remedy}");
@@ -121,7 +121,7 @@ impl Notice {
         }
         more(&mut text, self.raised.len());
         for item in self.cleared.iter().take(TOLD) {
-            let over = item.row.cleared_at.map(hour).unwrap_or_default();
+            let over = item.row.cleared_at.map(to_the_minute).unwrap_or_default();
             let _ = writeln!(text, "\nOVER at {over}: {}", item.row.message);
         }
         more(&mut text, self.cleared.len());
@@ -174,11 +174,6 @@ fn more(text: &mut String, count: usize) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "\n… and {} more: `vaguemestre status` tells all", count - TOLD);
     }
-}
-
-/// A time of Paris, as people say it.
-fn hour(time: Timestamp) -> String {
-    time.to_zoned(paris().clone()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// Label and contact of an account.

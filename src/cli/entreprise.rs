@@ -9,6 +9,7 @@ use crate::config::{EntrepriseAccount, Finding, SecretError, Settings, Watch, We
 use crate::connector::ConnectorError;
 use crate::connector::entreprise::{jwt, rights};
 use crate::daemon::apis;
+use crate::status::{TOKEN_DAYS, days_left};
 
 /// Judges the accounts; `online` asks the platform for their rights. Answers how many could work.
 pub(super) fn check(
@@ -50,7 +51,10 @@ fn judge(token: &SecretString, now: Timestamp, say: impl Fn(Weight, String, &str
         let what = "it cannot be read as a JWT; it is used as it is".to_owned();
         return Some(say(Weight::Note, what, "compare it with the token that was delivered"));
     };
-    let (days, _) = jwt::warning(jwt.expires_at?, now)?;
+    let days = days_left(jwt.expires_at?, now);
+    if days >= TOKEN_DAYS {
+        return None;
+    }
     let what = if days < 0 { "it has expired, it says".to_owned() } else { format!("it ends in {days} days") };
     Some(say(Weight::Note, what, "have it renewed in the account's space of API Entreprise"))
 }

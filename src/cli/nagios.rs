@@ -27,13 +27,14 @@ pub(super) struct Thresholds {
 }
 
 /// Troubles of which no number above tells.
-const FURTHER: [Matter; 12] = [
+const FURTHER: [Matter; 13] = [
     Matter::DiskLow,
     Matter::ClockSkew,
     Matter::FilesPurged,
     Matter::FeedSilent,
     Matter::DeliveryStuck,
     Matter::ConfigRejected,
+    Matter::LedgerFailed,
     Matter::DiskFailed,
     Matter::BackupFailed,
     Matter::InboxStale,

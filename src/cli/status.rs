@@ -118,20 +118,19 @@ fn apart(out: &mut impl Write, first: &mut bool) -> std::io::Result<()> {
     if std::mem::take(first) { writeln!(out) } else { Ok(()) }
 }
 
-/// Troubles of one kind that are told one by one; the others are counted.
+/// Troubles of one kind that are told; the others are counted.
 const TOLD: usize = 20;
-/// Of those that say the same, so many are named.
-const NAMED: usize = 5;
 
 /// What is amiss, worst first, each with what to do. What several have in common (a network that is down) is told of the first.
 fn troubles(out: &mut impl Write, tongue: Tongue, overview: &Overview, coloured: bool) -> std::io::Result<()> {
     let colon = tongue.colon();
-    let mut told = BTreeMap::new();
-    for alike in alike(&overview.troubles) {
-        let [Trouble { kind, severity, since, message, remedy, .. }, others @ ..] = &alike[..] else { continue };
+    let (mut told, mut untold) = (HashMap::new(), BTreeMap::new());
+    for alike in status::alike(&overview.troubles) {
+        let Trouble { kind, severity, since, message, remedy, .. } = alike.first;
         let count = told.entry((*severity, *kind)).or_insert(0_usize);
-        *count += alike.len();
-        if *count > TOLD && *count > alike.len() {
+        *count += 1;
+        if *count > TOLD {
+            *untold.entry(*kind).or_insert(0) += alike.count();
             continue;
         }
         let since = since.map(|since| format!("since {}", print::paris_time(Some(since))));
@@ -140,36 +139,15 @@ fn troubles(out: &mut impl Write, tongue: Tongue, overview: &Overview, coloured:
         let word = if coloured { format!("\u{1b}[{}m{word}\u{1b}[0m", shade(*severity)) } else { word };
         let (message, to_do, remedy) = (tongue.say(message), tongue.say("what to do"), tongue.say(remedy));
         writeln!(out, "\n  {word}{colon}{message}{since}\n    {to_do}{colon}{remedy}")?;
-        if !others.is_empty() {
-            let named: Vec<&str> = others.iter().take(NAMED).map(|other| other.subject.as_str()).collect();
-            let more = if others.len() > NAMED { ", …" } else { "" };
-            let same = format!("the same of {} more: {}{more}", others.len(), named.join(", "));
-            writeln!(out, "    {}", tongue.say(&same))?;
+        if let Some(others) = alike.of_others() {
+            writeln!(out, "    {}", tongue.say(&others))?;
         }
-        // These were told, all of them.
-        *told.entry((*severity, *kind)).or_default() -= others.len();
     }
-    for ((_, kind), count) in told.into_iter().filter(|(_, count)| *count > TOLD) {
-        let more = format!("… and {} more of {kind}: `vaguemestre status --json` has them all", count - TOLD);
+    for (kind, count) in untold {
+        let more = format!("… and {count} more of {kind}: `vaguemestre status --json` has them all");
         writeln!(out, "\n  {}", tongue.say(&more))?;
     }
     Ok(())
-}
-
-/// Troubles that say the same of different subjects, together, in the order of the first of each.
-fn alike(troubles: &[Trouble]) -> Vec<Vec<&Trouble>> {
-    let mut places = HashMap::new();
-    let mut groups: Vec<Vec<&Trouble>> = Vec::new();
-    for trouble in troubles {
-        let without = |text: &str| text.replace(&trouble.subject, "");
-        let key = (trouble.severity, trouble.kind, without(&trouble.message), without(&trouble.remedy));
-        let place = *places.entry(key).or_insert(groups.len());
-        match groups.get_mut(place) {
-            Some(group) => group.push(trouble),
-            None => groups.push(vec![trouble]),
-        }
-    }
-    groups
 }
 
 /// How a severity is shown on a terminal: red for what needs a person, yellow for what a person should know.

@@ -19,6 +19,7 @@ use crate::ledger::{Due, LedgerError};
 use crate::log::event;
 use crate::poll::Source;
 use crate::schedule::{Cadence, LastListing, Seed};
+use crate::status::Matter;
 
 /// Polls of one platform that are running or wait for a connection, at most.
 const PLACES: usize = 512;
@@ -166,7 +167,7 @@ impl Dispatcher {
         let (poller, name) = (Arc::clone(&self.house.poller), due.feed.clone());
         let token = poller.token();
         let held = token.clone();
-        let fails = Arc::clone(&self.polls_break);
+        let (house, fails) = (Arc::clone(&self.house), Arc::clone(&self.polls_break));
         let task = self.work.spawn(async move {
             // What rides along is listed with its leader.
             let outcome = if due.planned <= now && feed.led_by.is_none() {
@@ -174,7 +175,12 @@ impl Dispatcher {
             } else {
                 poller.resume(&feed, &token).await
             };
-            let Err(error) = outcome else { return fails.store(false, Ordering::Relaxed) };
+            let Err(error) = outcome else {
+                fails.store(false, Ordering::Relaxed);
+                return house.note(Matter::LedgerFailed, None);
+            };
+            let why = format!("the poll of {} broke off: {error}", feed.name);
+            house.note(Matter::LedgerFailed, Some(why));
             // A ledger that cannot be written breaks every poll, every second: said once.
             if fails.swap(true, Ordering::Relaxed) {
                 tracing::debug!(event = event::LEDGER_FAILED, feed = %feed.name, kind = error.kind(), "the poll of {} broke off: {error}", feed.name);

@@ -14,7 +14,7 @@ use crate::clock::{Clock, stamp};
 use crate::config::{Address, Settings};
 use crate::http::skew::SkewWatch;
 use crate::intake::{self, DISTRUST, Intake, IntakeError};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{AlertRow, ConditionRow, Ledger, LedgerError};
 use crate::log::event;
 use crate::poll::watch::Desk;
 use crate::poll::{Poller, Room};
@@ -112,8 +112,10 @@ pub struct House {
     stir: Notify,
     /// Somebody is to be told something.
     herald: Notify,
+    /// What is amiss and could not be written down.
+    unwritten: Mutex<Vec<AlertRow>>,
     /// What is amiss with the daemon itself.
-    conditions: Mutex<BTreeMap<Matter, String>>,
+    conditions: Mutex<BTreeMap<Matter, ConditionRow>>,
     /// What the last look over everything showed; none before the first.
     sight: watch::Sender<Sight>,
     stopping: watch::Sender<bool>,
@@ -191,7 +193,7 @@ impl House {
         let lasts = [Matter::BackupFailed, Matter::AdminFailed];
         let standing = ledger.conditions().await?.into_iter().filter_map(|row| {
             let matter = lasts.into_iter().find(|matter| matter.as_str() == row.kind)?;
-            Some((matter, row.message))
+            Some((matter, row))
         });
         let standing = standing.collect();
         let couriers = Couriers::new(root, ledger.clone(), Arc::clone(&clock), waiting);
@@ -210,6 +212,7 @@ impl House {
             waiting: stored,
             stir: Notify::new(),
             herald: Notify::new(),
+            unwritten: Mutex::default(),
             conditions: Mutex::new(standing),
             sight: watch::Sender::new(None),
             stopping,
@@ -290,26 +293,39 @@ impl House {
     /// Something is amiss with the daemon itself, or (`None`) no longer is.
     pub(super) fn note(&self, matter: Matter, message: Option<String>) {
         let mut conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
-        match message {
-            Some(message) => drop(conditions.insert(matter, message)),
-            None => drop(conditions.remove(&matter)),
+        let before = conditions.remove(&matter);
+        let changed = before.as_ref().map(|row| &row.message) != message.as_ref();
+        if let Some(message) = message {
+            let since = before.map_or_else(|| Some(self.clock.now()), |row| row.since);
+            conditions.insert(matter, ConditionRow { kind: matter.as_str().to_owned(), message, since });
         }
         drop(conditions);
-        self.stir();
+        if changed {
+            self.stir();
+        }
     }
 
     /// What is amiss with the daemon itself.
-    pub(super) fn conditions(&self) -> BTreeMap<Matter, String> {
-        let mut conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if !self.poller.intake.trusts_disk() {
-            conditions.insert(Matter::DiskFailed, DISTRUST.to_owned());
-        }
-        conditions
+    pub(super) fn conditions(&self) -> Vec<ConditionRow> {
+        let distrust = !self.poller.intake.trusts_disk();
+        self.note(Matter::DiskFailed, distrust.then(|| DISTRUST.to_owned()));
+        self.conditions.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Has those be told who are to be.
     pub(super) fn call_herald(&self) {
         self.herald.notify_one();
+    }
+
+    /// What is amiss and could not be written down is to be told all the same.
+    pub(super) fn unwritten(&self, rows: Vec<AlertRow>) {
+        *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner) = rows;
+        self.call_herald();
+    }
+
+    /// Takes what could not be written down.
+    pub(super) fn take_unwritten(&self) -> Vec<AlertRow> {
+        std::mem::take(&mut *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits until somebody is to be told something.

@@ -22,6 +22,7 @@ mod retention;
 mod sentence;
 pub(crate) mod signals;
 mod supervisor;
+mod telling;
 mod ticker;
 
 use std::sync::Arc;
@@ -67,7 +68,7 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>, tally: 
     // What is due already does not wait for the first bell.
     dispatcher.tick().await;
     tokio::spawn(lookout::keep_watch(Arc::clone(&house)));
-    tokio::spawn(lookout::keep_telling(Arc::clone(&house)));
+    tokio::spawn(telling::keep_telling(Arc::clone(&house)));
     in_the_background(&house);
     loop {
         tokio::select! {

@@ -11,15 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::dispatcher::{self, Late};
 use super::replay::Wanted;
-use super::{House, by_hand, forget, replay};
-use crate::alert;
+use super::{House, by_hand, forget, replay, telling};
 use crate::config::Patterns;
 use crate::feed::FeedName;
 use crate::ledger::{Action, LedgerError, Outcome, Request};
 use crate::log::event;
 use crate::poll::{Feed, Report, Summary};
 use crate::token::{Manager, TokenError};
-use crate::tongue::Tongue;
 
 /// Feeds that a command starts per second: no burst, even by hand.
 const PER_SECOND: u64 = 10;
@@ -180,43 +178,10 @@ pub async fn obey(house: &House, order: &Order, actor: &str) -> Result<Answer, L
         }
         Order::Dismiss { feed, ids, reason } => by_hand::each(house, feed, ids, &by_hand::Act::Dismiss(reason)).await,
         Order::Forget { account, yes } => forget::forget(house, account, *yes).await,
-        Order::Alert { names } => test_alerts(house, names).await,
+        Order::Alert { names } => telling::test(house, names).await,
         Order::Lift { account } => lift(house, account).await,
         Order::Token { account } => Ok(token(&house.tokens, account).await),
     }
-}
-
-/// Sends a test to those who are told alerts: from where they would be told, with the rights of the service. One that could
-/// not be reached before, and is now, is told what it was not.
-async fn test_alerts(house: &House, names: &[String]) -> Result<Answer, LedgerError> {
-    let (plan, mut answer) = (house.plan(), Answer::default());
-    let settings = &plan.settings;
-    if let Some(unknown) = names.iter().find(|name| !settings.alerts.iter().any(|target| target.name == **name)) {
-        return Ok(Answer { text: format!("no table [[alerts]] is named {unknown}\n"), exit_code: 1 });
-    }
-    if settings.alerts.is_empty() {
-        let text = "nobody is told alerts: add a table [[alerts]], `man vaguemestre.toml` says how\n".to_owned();
-        return Ok(Answer { text, exit_code: 1 });
-    }
-    let tongue = Tongue::of_locale(|name| std::env::var(name).ok());
-    for target in settings.alerts.iter().filter(|target| names.is_empty() || names.contains(&target.name)) {
-        match alert::test(target, &settings.http, tongue, house.clock.now()).await {
-            Ok(()) => {
-                let known = house.ledger.alert_targets().await?.into_iter();
-                if let Some(row) = known.into_iter().find(|row| row.name == target.name && row.error.is_some()) {
-                    house.ledger.record_alert_target(row.without_error()).await?;
-                    house.call_herald();
-                }
-                answer.line(&format!("{}: a test was taken", target.name));
-            }
-            Err(error) => {
-                answer.line(&format!("{}: {error}", target.name));
-                answer.worsen(1);
-            }
-        }
-    }
-    house.stir();
-    Ok(answer)
 }
 
 /// Has API Entreprise asked again at once, for the operator knows better.

@@ -33,27 +33,22 @@ impl Ledger {
         Ok(rows.iter().map(condition).collect())
     }
 
-    /// Records that the trouble `kind` is there, with its `message`, or (`None`) no longer is.
+    /// Records that `condition` is there; `None`: the trouble `kind` no longer is.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn record_condition(
-        &self,
-        kind: &str,
-        message: Option<String>,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
+    pub async fn record_condition(&self, kind: &str, condition: Option<ConditionRow>) -> Result<(), LedgerError> {
         let kind = kind.to_owned();
         self.write(move |c| {
             Box::pin(async move {
-                let query = match message {
-                    Some(message) => sqlx::query(
+                let query = match condition {
+                    Some(row) => sqlx::query(
                         "INSERT INTO conditions (kind, message, since) VALUES ($1, $2, $3)
                          ON CONFLICT (kind) DO UPDATE SET message = excluded.message",
                     )
-                    .bind(kind)
-                    .bind(message)
-                    .bind(stamp(now)),
+                    .bind(row.kind)
+                    .bind(row.message)
+                    .bind(stamp(row.since.unwrap_or_default())),
                     None => sqlx::query("DELETE FROM conditions WHERE kind = $1").bind(kind),
                 };
                 query.execute(c).await.map(drop)

@@ -22,7 +22,7 @@ pub use calendar::{Calendar, NoTimeLeft};
 pub use draw::Seed;
 pub use hours::Hours;
 pub use last_listing::LastListing;
-pub use paris::paris;
+pub use paris::{paris, to_the_minute};
 pub use plan::Plan;
 pub use window::{Span, Window, WindowError};
 

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
 use super::millis::{self, SECOND, Stretch};
@@ -15,6 +16,12 @@ static PARIS: LazyLock<TimeZone> = LazyLock::new(|| {
 #[must_use]
 pub fn paris() -> &'static TimeZone {
     &PARIS
+}
+
+/// A time of Paris to the minute, as people write it.
+#[must_use]
+pub fn to_the_minute(time: Timestamp) -> String {
+    time.to_zoned(paris().clone()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// A stretch of time during which Paris keeps one distance from UTC.

@@ -7,7 +7,7 @@ use super::perhaps_in_milliseconds;
 use crate::ledger::{AccountRow, TokenRow};
 
 /// From so many days left on, a token delivered by hand is mentioned.
-const TOKEN_DAYS: i64 = 90;
+pub const TOKEN_DAYS: i64 = 90;
 /// From so many days left on, a certificate is mentioned.
 const EXPIRING_DAYS: i64 = 60;
 

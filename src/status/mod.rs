@@ -2,6 +2,7 @@
 
 mod account;
 mod alerts;
+mod alike;
 mod entreprise;
 mod feed;
 mod machine;
@@ -13,8 +14,9 @@ mod troubles;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use account::{AccountStatus, certificate_end, days_left};
+pub use account::{AccountStatus, TOKEN_DAYS, certificate_end, days_left};
 pub use alerts::AlertTargetStatus;
+pub use alike::{Alike, alike};
 pub use entreprise::{BanStatus, QuotaStatus};
 use feed::Facts;
 pub use feed::{FeedStatus, Health};
@@ -127,7 +129,8 @@ pub async fn overview(
         alerts,
         feeds,
     };
-    overview.troubles = troubles::gather(&overview, &ledger.conditions().await?);
+    let recorded = if terms.known.is_some() { Vec::new() } else { ledger.conditions().await? };
+    overview.troubles = troubles::gather(&overview, terms.known.as_deref().unwrap_or(&recorded));
     let fails = |feed: &FeedStatus| matches!(feed.health, Health::Failing | Health::Attention);
     overview.healthy = !overview.feeds.iter().any(fails) && !overview.troubles.iter().any(is_unhealthy);
     overview.summary = summary_of(&overview);
@@ -137,8 +140,14 @@ pub async fn overview(
 /// Whether `status` is to exit with a failure for it: not for what is to be known in time, nor for a mere interruption.
 fn is_unhealthy(trouble: &Trouble) -> bool {
     let full = trouble.kind == Matter::DiskLow && trouble.severity == Severity::Error;
-    let stops =
-        [Matter::DaemonStopped, Matter::DiskFailed, Matter::Ban, Matter::AccountUnusable, Matter::TargetUnusable];
+    let stops = [
+        Matter::DaemonStopped,
+        Matter::LedgerFailed,
+        Matter::DiskFailed,
+        Matter::Ban,
+        Matter::AccountUnusable,
+        Matter::TargetUnusable,
+    ];
     full || stops.contains(&trouble.kind)
 }
 

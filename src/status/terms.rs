@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use crate::config::Settings;
 use crate::feed::FeedName;
+use crate::ledger::ConditionRow;
 
 /// What is expected of a feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Terms<'a> {
     pub(super) settings: &'a Settings,
     /// Whether inboxes are looked into; else what housekeeping last saw there is told.
     pub(super) look: bool,
+    /// What the daemon knows to be amiss with itself; `None`: what it has written of that into the ledger.
+    pub(super) known: Option<Vec<ConditionRow>>,
     usual: Habit,
     particular: HashMap<FeedName, Habit>,
 }
@@ -57,7 +60,13 @@ impl<'a> Terms<'a> {
                 particular.extend(account.feed_names().map(|feed| (feed, habit)));
             }
         }
-        Self { settings, look, usual, particular }
+        Self { settings, look, known: None, usual, particular }
+    }
+
+    /// The same in the daemon itself, which knows what is amiss with it, whether the ledger can be written or not.
+    #[must_use]
+    pub fn knowing(self, conditions: Vec<ConditionRow>) -> Self {
+        Self { known: Some(conditions), ..self }
     }
 
     /// What is expected of `feed`.

@@ -39,6 +39,8 @@ pub enum Matter {
     DaemonStopped,
     /// A changed configuration was not taken up.
     ConfigRejected,
+    /// The ledger cannot be written.
+    LedgerFailed,
     /// The archive's disk failed, and is not trusted.
     DiskFailed,
     /// The ledger could not be copied.
@@ -96,6 +98,7 @@ impl Matter {
         match self {
             Self::DaemonStopped => "daemon_stopped",
             Self::ConfigRejected => "config_rejected",
+            Self::LedgerFailed => "ledger_failed",
             Self::DiskFailed => "disk_failed",
             Self::BackupFailed => "backup_failed",
             Self::AdminFailed => "admin_failed",
@@ -124,8 +127,8 @@ impl Matter {
     }
 
     /// Those that the daemon alone knows of itself.
-    pub const OF_THE_DAEMON: [Self; 4] =
-        [Self::ConfigRejected, Self::DiskFailed, Self::BackupFailed, Self::AdminFailed];
+    pub const OF_THE_DAEMON: [Self; 5] =
+        [Self::ConfigRejected, Self::LedgerFailed, Self::DiskFailed, Self::BackupFailed, Self::AdminFailed];
 
     /// Whether it happened, and fades after some days, rather than lasting until somebody mends it: its end is not told.
     #[must_use]

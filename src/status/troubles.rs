@@ -8,7 +8,7 @@ use super::trouble::{FAILING_FEED, Matter, STUCK_DELIVERY, Severity, Trouble, st
 use super::{AccountStatus, FeedStatus, Health, Machine, Overview, TargetStatus, certificate_end};
 use crate::delivery::stale;
 use crate::ledger::ConditionRow;
-use crate::schedule::paris;
+use crate::schedule::to_the_minute;
 use crate::words::counted;
 
 /// All that is amiss in `overview`, and (`conditions`) with the daemon itself, worst first.
@@ -18,7 +18,8 @@ pub(super) fn gather(overview: &Overview, conditions: &[ConditionRow]) -> Vec<Tr
         troubles.push(stopped());
     }
     troubles.extend(overview.ban.iter().map(|ban| {
-        let until = ban.until.map(|until| format!(", until {} at the latest", hour(until))).unwrap_or_default();
+        let until =
+            ban.until.map(|until| format!(", until {} at the latest", to_the_minute(until))).unwrap_or_default();
         trouble(Matter::Ban, &ban.origin, Severity::Error, Some(ban.since))
             .says(format!("{} seems to have banned this machine{until} ({})", ban.origin, ban.reason))
             .remedy("wait: it is asked once an hour; if you know better: `vaguemestre lift entreprise/ACCOUNT`")
@@ -74,11 +75,6 @@ impl Draft {
     }
 }
 
-/// A time of Paris, as people say it.
-fn hour(time: Timestamp) -> String {
-    time.to_zoned(paris().clone()).strftime("%Y-%m-%d %H:%M").to_string()
-}
-
 fn stopped() -> Trouble {
     trouble(Matter::DaemonStopped, "daemon", Severity::Error, None)
         .says("the daemon does not run: nothing is collected".to_owned())
@@ -93,6 +89,11 @@ fn of_the_daemon(conditions: &[ConditionRow], troubles: &mut Vec<Trouble>) {
             Matter::ConfigRejected => (
                 "configuration",
                 "`vaguemestre check` says what is wrong: correct it, then `systemctl reload vaguemestre`",
+            ),
+            Matter::LedgerFailed => (
+                "ledger",
+                "look at the disk of the state directory (`df -h`, `df -i`, `dmesg`): collecting goes on by itself once the \
+                 ledger can be written",
             ),
             Matter::DiskFailed => (
                 "disk",
@@ -212,7 +213,7 @@ fn target(target: &TargetStatus, overview: &Overview, troubles: &mut Vec<Trouble
     if let Some(problem) = &target.problem {
         troubles.push(
             trouble(Matter::TargetUnusable, name, Severity::Error, target.problem_since)
-                .says(format!("nothing can be delivered to {name}, and {} wait: {problem}", target.waiting))
+                .says(format!("nothing can be delivered to {name}, {} waiting: {problem}", target.waiting))
                 .remedy("do what it says: deliveries go on by themselves within a minute"),
         );
     }
@@ -267,7 +268,7 @@ fn feed(feed: &FeedStatus, overview: &Overview, barred: &HashSet<&str>, troubles
                 .says(format!(
                     "{name} has files that were not collected for ten days: their platform removes them after 15 days, \
                      the first of them from {} on",
-                    hour(from)
+                    to_the_minute(from)
                 ))
                 .remedy("do today what the feed's or the account's trouble says; else fetch them by hand from FAST"),
         );
@@ -275,7 +276,7 @@ fn feed(feed: &FeedStatus, overview: &Overview, barred: &HashSet<&str>, troubles
     if let Some(since) = feed.silent_since {
         troubles.push(
             trouble(Matter::FeedSilent, name, Severity::Warning, Some(since))
-                .says(format!("{name} has brought nothing since {}", hour(since)))
+                .says(format!("{name} has brought nothing since {}", to_the_minute(since)))
                 .remedy(
                     "see whether the platform shows documents that are missing here (another client may collect them); \
                      if all is well, lengthen `silent_after`",
@@ -326,7 +327,8 @@ fn failing(feed: &FeedStatus, overview: &Overview, barred: &HashSet<&str>, troub
     let severity = if asked { grave(since, FAILING_FEED, overview.at) } else { Severity::Passing };
     troubles.push(
         trouble(Matter::FeedFailing, name, severity, since).says(message).remedy(
-            "do what it says; `vaguemestre check --online` tries the way there, and lists and downloads nothing",
+            "where it says what to do, do that; else it is tried again by itself. `vaguemestre check --online` tries the way \
+             there, and lists and downloads nothing",
         ),
     );
 }

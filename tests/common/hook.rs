@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::Town;
 
@@ -28,7 +29,7 @@ impl Told {
 /// A webhook; it answers 204 unless it was given something else to say.
 pub struct Hook {
     pub url: String,
-    told: Arc<Mutex<Vec<Told>>>,
+    told: watch::Sender<Vec<Told>>,
     answers: Arc<Mutex<VecDeque<String>>>,
 }
 
@@ -36,8 +37,8 @@ impl Hook {
     pub async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/documents", listener.local_addr().unwrap());
-        let (told, answers) = (Arc::<Mutex<Vec<Told>>>::default(), Arc::<Mutex<VecDeque<String>>>::default());
-        let (heard, next) = (Arc::clone(&told), Arc::clone(&answers));
+        let (told, answers) = (watch::Sender::new(Vec::new()), Arc::<Mutex<VecDeque<String>>>::default());
+        let (heard, next) = (told.clone(), Arc::clone(&answers));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 // A caller that goes away in the middle has told nothing.
@@ -55,7 +56,14 @@ impl Hook {
     }
 
     pub fn told(&self) -> Vec<Told> {
-        self.told.lock().unwrap().clone()
+        self.told.borrow().clone()
+    }
+
+    /// Waits until what it was told is `enough`.
+    pub async fn until(&self, what: &str, enough: impl Fn(&[Told]) -> bool) {
+        let mut heard = self.told.subscribe();
+        let waited = tokio::time::timeout(super::PATIENCE, heard.wait_for(|told| enough(told))).await;
+        assert!(waited.is_ok_and(|told| told.is_ok()), "{what}: {:#?}", self.told());
     }
 
     /// The ids of the documents it was told of, in that order.
@@ -69,7 +77,11 @@ impl Hook {
     }
 }
 
-async fn serve(stream: TcpStream, told: &Mutex<Vec<Told>>, answers: &Mutex<VecDeque<String>>) -> std::io::Result<()> {
+async fn serve(
+    stream: TcpStream,
+    told: &watch::Sender<Vec<Told>>,
+    answers: &Mutex<VecDeque<String>>,
+) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let (mut line, mut headers) = (String::new(), BTreeMap::new());
     stream.read_line(&mut line).await?;
@@ -82,7 +94,7 @@ async fn serve(stream: TcpStream, told: &Mutex<Vec<Told>>, answers: &Mutex<VecDe
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
-    told.lock().unwrap().push(Told { line: line.trim_end().to_owned(), headers, body });
+    told.send_modify(|told| told.push(Told { line: line.trim_end().to_owned(), headers, body }));
     let usual = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n".to_owned();
     let answer = answers.lock().unwrap().pop_front().unwrap_or(usual);
     stream.write_all(answer.as_bytes()).await?;

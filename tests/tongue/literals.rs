@@ -7,7 +7,7 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 /// What is said here nobody hears in French, or has its French beside it.
 const SILENT: [&str; 5] = ["admin/words.rs", "cli/demo", "fuzzing", "simulator", "tongue"];
 /// What is said here never reaches `check`, `status` or the page; only errors and remedies do.
-const ELSEWHERE: [&str; 25] = [
+const ELSEWHERE: [&str; 26] = [
     "admin/answer.rs",
     "admin/metrics.rs",
     "admin/process.rs",
@@ -30,6 +30,7 @@ const ELSEWHERE: [&str; 25] = [
     "daemon/replay.rs",
     "daemon/sentence.rs",
     "daemon/supervisor.rs",
+    "daemon/telling.rs",
     "log.rs",
     "poll/recover.rs",
     "token/service.rs",

@@ -4,9 +4,6 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-/// Days left at which an operator is told.
-const WARNINGS: [i64; 3] = [15, 30, 90];
-
 /// A token, read and not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Jwt {
@@ -32,14 +29,6 @@ impl Jwt {
         let texts = list.into_iter().flatten().filter_map(Value::as_str);
         Some(Self { expires_at, scopes: texts.map(str::to_owned).collect() })
     }
-}
-
-/// The warning that is due where a token ends at `expires_at`: the days left, once fewer than 90, 30 or 15 are; and the
-/// threshold it has passed.
-#[must_use]
-pub fn warning(expires_at: Timestamp, now: Timestamp) -> Option<(i64, i64)> {
-    let days = expires_at.duration_since(now).as_hours().div_euclid(24);
-    WARNINGS.into_iter().find(|&threshold| days < threshold).map(|threshold| (days, threshold))
 }
 
 /// RFC 4648, §5, with or without padding.
@@ -80,17 +69,6 @@ mod tests {
         for text in ["abc", "a.b", "a.b.c", "....", ""] {
             assert_eq!(Jwt::read(&text.to_owned().into()), None, "{text}");
         }
-    }
-
-    #[test]
-    fn warnings_come_at_90_30_and_15_days() {
-        let now = Timestamp::from_second(1_700_000_000).unwrap();
-        let in_days =
-            |days: i64| warning(now.saturating_add(jiff::SignedDuration::from_hours(24 * days + 1)).unwrap(), now);
-        assert_eq!(in_days(90), None);
-        assert_eq!(in_days(89), Some((89, 90)));
-        assert_eq!((in_days(29), in_days(14)), (Some((29, 30)), Some((14, 15))));
-        assert!(in_days(-2).unwrap().0 < 0);
     }
 
     proptest! {

@@ -18,6 +18,7 @@ use crate::http::HttpError;
 use crate::ledger::{Ledger, LedgerError};
 use crate::log::event;
 use crate::quota::{self, Ban, Gate, Want};
+use crate::schedule::to_the_minute;
 
 /// While the network is down, or a provider is in maintenance, it is looked at again after this.
 const PAUSE: SignedDuration = SignedDuration::from_mins(1);
@@ -346,8 +347,7 @@ fn is_silence(error: &HttpError) -> bool {
 
 /// What a ban means for a pass.
 fn halt_of(ban: &mut Ban, now: Timestamp) -> Halt {
-    let paris = |at: Timestamp| at.to_zoned(crate::schedule::paris().clone()).strftime("%Y-%m-%d %H:%M").to_string();
-    let until = ban.until().map_or_else(|| "it ends".to_owned(), paris);
+    let until = ban.until().map_or_else(|| "it ends".to_owned(), to_the_minute);
     let reason = format!(
         "API Entreprise answers nothing ({}): this machine's address seems banned, until {until} (Paris) at the latest; \
          nothing is asked but one /ping an hour; if you know better: `vaguemestre lift entreprise/ACCOUNT`",
