@@ -91,6 +91,19 @@ async fn a_program_that_fails_is_told_by_its_last_words_and_holds_no_other_back(
 }
 
 #[tokio::test]
+async fn what_a_program_says_last_is_told_in_the_order_in_which_it_said_it() {
+    let town = Town::bare().await;
+    let chatters = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo error $i >&2; echo result $i; done; exit 3";
+    town.program("integrer", chatters);
+    town.hand_to(&town.calling("integrer", "", ""));
+    town.put(1);
+    town.poll().await;
+    let error = town.value("SELECT error FROM deliveries").await;
+    let last: Vec<String> = (293..=300).map(|number| format!("error {number} result {number}")).collect();
+    assert!(error.ends_with(&last.join(" ")), "{error}");
+}
+
+#[tokio::test]
 async fn a_program_that_lasts_too_long_is_ended_with_all_that_it_has_started() {
     let town = Town::bare().await;
     town.program("integrer", "trap '' TERM; sleep 600 & echo $! > child; echo waiting; wait; wait");

@@ -12,6 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{AccessFlags, Pid, access};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -56,12 +57,11 @@ pub(crate) async fn call(program: &Program, facts: &Facts<'_>, input: &[u8]) -> 
     command.args(arguments).env_clear().envs(facts.variables()).current_dir("/").process_group(0).kill_on_drop(true);
     command.envs(PASSED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
-    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| not_started(path, &error))?;
+    command.stdin(stdin);
+    let (mut child, output) = start(command).map_err(|error| not_started(path, &error))?;
     let mut group = Group::of(&child);
-    let tail = Mutex::new(Vec::new());
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let output = async { tokio::join!(feed(stdin, input), drain(stdout, &tail), drain(stderr, &tail)) };
+    let (tail, stdin) = (Mutex::new(Vec::new()), child.stdin.take());
+    let output = async { tokio::join!(feed(stdin, input), drain(output, &tail)) };
     tokio::pin!(output);
     let mut silent = false;
     let waited = timeout(program.timeout, async {
@@ -93,6 +93,13 @@ pub(crate) async fn call(program: &Program, facts: &Facts<'_>, input: &[u8]) -> 
     };
     let words = presentable(&String::from_utf8_lossy(&tail.lock().unwrap_or_else(PoisonError::into_inner)), usize::MAX);
     Err(format!("{} {what}{}", path.display(), last(&words)))
+}
+
+/// Starts `command`, and gives what it writes: results and errors by one pipe, so that the last words are those it wrote last.
+fn start(mut command: Command) -> std::io::Result<(Child, pipe::Receiver)> {
+    let (output, results) = std::io::pipe()?;
+    command.stderr(results.try_clone()?).stdout(results);
+    Ok((command.spawn()?, pipe::Receiver::from_owned_fd(output.into())?))
 }
 
 /// Gives a program what it is to read. One that does not want it all is free not to.
@@ -130,8 +137,7 @@ fn last(words: &str) -> String {
 }
 
 /// Reads all that a program writes, for one that nobody listens to stands still; remembers the end.
-async fn drain(from: Option<impl AsyncRead + Unpin>, tail: &Mutex<Vec<u8>>) {
-    let Some(mut from) = from else { return };
+async fn drain(mut from: impl AsyncRead + Unpin, tail: &Mutex<Vec<u8>>) {
     let mut chunk = [0_u8; 1024];
     while let Ok(count @ 1..) = from.read(&mut chunk).await {
         let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
