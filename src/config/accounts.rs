@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
@@ -18,7 +19,7 @@ pub(super) fn judge(
     entries: &[&Entry],
     usual: Connector,
     findings: &mut Vec<Finding>,
-) -> (Vec<FastAccount>, Vec<UnusableAccount>) {
+) -> (Vec<Arc<FastAccount>>, Vec<UnusableAccount>) {
     duplicate_names("account", entries, findings);
     duplicate_feeds(entries, usual, findings);
     for entry in entries {
@@ -54,8 +55,7 @@ fn connector_of(entry: &Entry, usual: Connector) -> Connector {
 /// A key that means nothing to the interface of its account.
 fn without_effect(entry: &Entry, usual: Connector) -> Option<(&'static str, Fault)> {
     let connector = connector_of(entry, usual);
-    let names_circuits = entry.values.get("circuits").and_then(toml::Value::as_array).is_some_and(|it| !it.is_empty());
-    if names_circuits && connector == Connector::Rest {
+    if !entry.items("circuits").is_empty() && connector == Connector::Rest {
         return Some((
             "circuits",
             Fault::new("REST knows no circuits: all of them are collected", "remove `circuits`"),
@@ -70,8 +70,7 @@ fn without_effect(entry: &Entry, usual: Connector) -> Option<(&'static str, Faul
 
 /// What is wrong with an account that wants signed documents by an interface that does not give them as it stands.
 fn without_signed_documents(entry: &Entry, usual: Connector) -> Option<(&'static str, Fault)> {
-    let list = |key: &str| entry.values.get(key).and_then(toml::Value::as_array);
-    if !list("feeds").is_some_and(|feeds| feeds.iter().any(|kind| kind.as_str() == Some(Kind::Signes.as_str()))) {
+    if !entry.items("feeds").iter().any(|kind| kind.as_str() == Some(Kind::Signes.as_str())) {
         return None;
     }
     match connector_of(entry, usual) {
@@ -80,7 +79,7 @@ fn without_signed_documents(entry: &Entry, usual: Connector) -> Option<(&'static
             let remedy = "write connector = \"soap\" or \"webdav\", or remove \"signes\"";
             Some(("feeds", Fault::new("\"signes\" is not to be had over REST", remedy)))
         }
-        Connector::Soap if list("circuits").is_none_or(Vec::is_empty) => {
+        Connector::Soap if entry.items("circuits").is_empty() => {
             let remedy = "name the circuits whose signed documents are wanted, such as circuits = [\"Marches\"]";
             Some((
                 "circuits",
@@ -163,7 +162,7 @@ pub(super) fn none(main: &Path, entries: &[&Entry], settings: &Settings) -> Opti
 
 fn account<A: DeserializeOwned>(entry: &Entry) -> Result<A, String> {
     if entry.faults.is_empty() {
-        entry.values.clone().try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+        entry.table().try_into().map_err(|error: toml::de::Error| error.message().to_owned())
     } else {
         Err(entry.faults.join("; "))
     }
@@ -199,9 +198,8 @@ fn duplicate_feeds(entries: &[&Entry], usual: Connector, findings: &mut Vec<Find
     let mut owners: HashMap<(&str, &str), &Entry> = HashMap::new();
     for &entry in entries {
         let Some(siren) = entry.text("siren") else { continue };
-        let feeds = entry.values.get("feeds").and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let mut taken: Vec<(&str, &Entry)> = Vec::new();
-        for kind in feeds.iter().filter_map(toml::Value::as_str) {
+        for kind in entry.items("feeds").iter().filter_map(toml::Value::as_str) {
             // Over WebDAV both lie in the same folders, and whoever lists these lists both.
             let shared = [Kind::Acquittements.as_str(), Kind::Signes.as_str()].contains(&kind)
                 && connector_of(entry, usual) == Connector::Webdav;

@@ -61,7 +61,7 @@ pub(super) fn judge(entries: &[Entry], whole: bool, findings: &mut Vec<Finding>)
             continue;
         }
         targets::without_effect(entry, &DETAILS, findings);
-        match entry.values.clone().try_into::<AlertTarget>() {
+        match entry.table().try_into::<AlertTarget>() {
             Ok(target) => alerts.push(target),
             Err(error) => {
                 let fault = Fault::new(error.message().to_owned(), "correct this table");

@@ -37,7 +37,7 @@ pub(super) fn resources(
     terms: &Terms<'_>,
     findings: &mut Vec<Finding>,
 ) -> (Vec<Resource>, Vec<UnusableFeed>) {
-    sort(entries, terms, findings, |entry, _| entry.values.clone())
+    sort(entries, terms, findings, |entry, _| entry.table())
 }
 
 /// The watches of API Entreprise.
@@ -48,7 +48,7 @@ pub(super) fn watches(
 ) -> (Vec<Watch>, Vec<UnusableFeed>) {
     let mut members = HashMap::new();
     let (mut usable, unusable): (Vec<Watch>, _) = sort(entries, terms, findings, |entry, findings| {
-        let mut values = entry.values.clone();
+        let mut values = entry.table();
         match read_members(entry, findings) {
             Ok(read) => {
                 let hours = if read.len() > BY_DAY { NIGHT } else { ALWAYS };
@@ -155,7 +155,7 @@ fn read_members(entry: &Entry, findings: &mut Vec<Finding>) -> Result<Vec<Member
     let say = |fault: Fault, findings: &mut Vec<Finding>| {
         findings.push(fault.at(Weight::Problem, entry.place_of("subjects")));
     };
-    let value = entry.values.get("subjects").cloned().and_then(|value| value.try_into::<Subjects>().ok());
+    let value = entry.value("subjects").cloned().and_then(|value| value.try_into::<Subjects>().ok());
     let (origin, lines) = match value {
         Some(Subjects::List(lines)) => ("subjects".to_owned(), lines),
         Some(Subjects::File { file }) => match read_file(&file) {

@@ -42,27 +42,47 @@ pub(super) struct Entry {
     /// Counted from 1, in its file.
     pub(super) number: usize,
     pub(super) place: Place,
-    /// Its keys that are right, and the defaults of those that are absent.
-    pub(super) values: toml::Table,
+    /// Its keys that are right, and the defaults of those that are absent: lists, for there may be thousands of tables.
+    values: Vec<(&'static str, Value)>,
     /// Its faults, one line each.
     pub(super) faults: Vec<String>,
-    lines: BTreeMap<&'static str, u32>,
+    /// The keys that are set, rightly or wrongly, and the lines they stand on.
+    lines: Vec<(&'static str, u32)>,
 }
 
 impl Entry {
+    /// The value of `key`, if that is right.
+    pub(super) fn value(&self, key: &str) -> Option<&Value> {
+        self.values.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
+
     /// The text of `key`, if that is right.
     pub(super) fn text(&self, key: &str) -> Option<&str> {
-        self.values.get(key).and_then(Value::as_str)
+        self.value(key).and_then(Value::as_str)
+    }
+
+    /// The items of `key`, if that is right; none where it is no list.
+    pub(super) fn items(&self, key: &str) -> &[Value] {
+        self.value(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The table of all its values.
+    pub(super) fn table(&self) -> toml::Table {
+        self.values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
     }
 
     /// Whether the file sets `key`, rightly or wrongly.
     pub(super) fn sets(&self, key: &str) -> bool {
-        self.lines.contains_key(key)
+        self.line_of(key).is_some()
+    }
+
+    fn line_of(&self, key: &str) -> Option<u32> {
+        self.lines.iter().find(|(name, _)| *name == key).map(|(_, line)| *line)
     }
 
     /// Where `key` is set.
     pub(super) fn place_of(&self, key: &str) -> Place {
-        let line = self.lines.get(key).copied().or(self.place.line);
+        let line = self.line_of(key).or(self.place.line);
         Place { file: self.place.file.clone(), line, key: format!("{}.{key}", self.place.key) }
     }
 }
@@ -78,12 +98,12 @@ pub(super) fn read(file: &Path, text: &str, findings: &mut Vec<Finding>) -> Frag
     };
     let (document, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
-        reader.document(document.get_ref());
+        reader.document(document.into_inner());
     } else {
         // The parser leaves the rest of a file unread after some errors: without the damaged lines it goes on. What
         // it then misses is their consequence, and not told.
         let damaged = reader.syntax(&errors);
-        reader.document(DeTable::parse_recoverable(&without(text, &damaged)).0.get_ref());
+        reader.document(DeTable::parse_recoverable(&without(text, &damaged)).0.into_inner());
     }
     reader.fragment
 }
@@ -119,19 +139,20 @@ impl Reader<'_> {
         damaged.into_keys().collect()
     }
 
-    fn document(&mut self, document: &DeTable<'_>) {
+    /// Each table is let go once it is read: what the parser makes of thousands is several times what is kept of them.
+    fn document(&mut self, document: DeTable<'_>) {
         for (name, value) in document {
             let start = name.span().start;
             let name = name.get_ref().as_ref();
             if let Some(list) = LISTS.iter().find(|list| list.name == name) {
-                self.list(list, name.to_owned(), start, value.get_ref());
+                self.list(list, name.to_owned(), start, value.into_inner());
                 continue;
             }
-            match (SECTIONS.iter().find(|section| section.name == name), value.get_ref()) {
+            match (SECTIONS.iter().find(|section| section.name == name), value.into_inner()) {
                 (Some(section), DeValue::Table(table)) => self.section(section, table),
                 (Some(_), other) => {
                     let fault = Fault::new(
-                        format!("{} where a table belongs", shown(&value_of(other))),
+                        format!("{} where a table belongs", shown(&value_of(&other))),
                         format!("write [{name}]"),
                     );
                     self.say(fault, Weight::Error, start, name.to_owned());
@@ -141,7 +162,7 @@ impl Reader<'_> {
         }
     }
 
-    fn section(&mut self, section: &'static Section, table: &DeTable<'_>) {
+    fn section(&mut self, section: &'static Section, table: DeTable<'_>) {
         for (name, value) in table {
             let start = name.span().start;
             let name = name.get_ref().as_ref();
@@ -155,7 +176,7 @@ impl Reader<'_> {
                     Err(fault) => self.say(fault, Weight::Error, start, path),
                 }
             } else if let Some(list) = section.lists.iter().find(|list| list.name == name) {
-                self.list(list, path, start, value.get_ref());
+                self.list(list, path, start, value.into_inner());
             } else {
                 let known: Vec<&str> =
                     section.keys.iter().map(|key| key.name).chain(section.lists.iter().map(|list| list.name)).collect();
@@ -164,22 +185,22 @@ impl Reader<'_> {
         }
     }
 
-    fn list(&mut self, list: &'static List, path: String, start: usize, value: &DeValue<'_>) {
+    fn list(&mut self, list: &'static List, path: String, start: usize, value: DeValue<'_>) {
         let remedy = format!("write [[{path}]] above each");
         let DeValue::Array(items) = value else {
             let fault = Fault::new("one thing where a list of tables belongs", remedy);
             return self.say(fault, Weight::Error, start, path);
         };
-        for (index, item) in items.iter().enumerate() {
+        for (index, item) in items.into_iter().enumerate() {
             let start = item.span().start;
             let number = index + 1;
             let mut entry = Entry {
                 place: self.place(start, format!("{path}[{number}]")),
                 list: path.clone(),
                 number,
-                values: toml::Table::new(),
+                values: Vec::new(),
                 faults: Vec::new(),
-                lines: BTreeMap::new(),
+                lines: Vec::new(),
             };
             match item.get_ref() {
                 DeValue::Table(table) => self.entry(list, &mut entry, table),
@@ -208,22 +229,24 @@ impl Reader<'_> {
                 self.blame(entry, list, fault, place);
                 continue;
             };
-            entry.lines.insert(key.name, line);
+            entry.lines.push((key.name, line));
             match key.shape.check(&value_of(value.get_ref()), &self.folder) {
-                Ok(value) => drop(entry.values.insert(key.name.to_owned(), value)),
+                Ok(value) => entry.values.push((key.name, value)),
                 Err(fault) => self.blame(entry, list, fault, place),
             }
         }
         for key in list.keys.iter().filter(|key| !table.contains_key(key.name)) {
             self.absent(list, entry, key);
         }
+        entry.values.shrink_to_fit();
+        entry.lines.shrink_to_fit();
     }
 
     fn absent(&mut self, list: &'static List, entry: &mut Entry, key: &Key) {
         match key.absent {
             Absent::Default(text) => {
                 let value = key.shape.value_of(text);
-                entry.values.insert(key.name.to_owned(), value);
+                entry.values.push((key.name, value));
             }
             // What could not be read may well have been there.
             Absent::Required if self.fragment.whole => {

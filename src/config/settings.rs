@@ -4,6 +4,7 @@
 //! [`load`](super::load) only, after every leaf has been checked; all paths in them are absolute.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -128,9 +129,9 @@ pub struct Fast {
     pub max_document: u64,
     /// Documents fetched at a time, per account.
     pub concurrency: usize,
-    /// The accounts whose tables are well-formed, in the order of the files.
+    /// The accounts whose tables are well-formed, in the order of the files: there may be thousands, and their feeds share them.
     #[serde(default)]
-    pub accounts: Vec<FastAccount>,
+    pub accounts: Vec<Arc<FastAccount>>,
     /// The accounts that cannot work for a fault in their own table.
     #[serde(skip)]
     pub unusable: Vec<UnusableAccount>,

@@ -13,7 +13,7 @@ use super::fragment::Entry;
 use super::noun::{file_mode, span};
 use super::pattern::Patterns;
 use super::secret::SecretRef;
-use super::settings::{FastAccount, Settings, Target};
+use super::settings::{Settings, Target};
 use crate::feed::FeedName;
 
 /// What is told of a document: the names that stand in braces in a command's arguments.
@@ -131,7 +131,7 @@ pub(super) fn judge(entries: Vec<Entry>, whole: bool, settings: &Settings, findi
             continue;
         }
         without_effect(entry, &DETAILS, findings);
-        match entry.values.clone().try_into::<Target>() {
+        match entry.table().try_into::<Target>() {
             Ok(target) => {
                 apart(&target, entry, settings, findings);
                 if let Some(feeds) = &feeds {
@@ -223,6 +223,6 @@ fn useful(patterns: &Patterns, entry: &Entry, feeds: &BTreeMap<String, FeedName>
 /// All feeds, unless some account cannot work: what it was to hold is not known.
 fn feeds(settings: &Settings) -> Option<BTreeMap<String, FeedName>> {
     let fast = settings.fast.as_ref().filter(|fast| fast.unusable.is_empty() && !fast.accounts.is_empty())?;
-    let names = fast.accounts.iter().flat_map(FastAccount::feed_names);
+    let names = fast.accounts.iter().flat_map(|account| account.feed_names());
     Some(names.map(|feed| (feed.as_str().to_owned(), feed)).collect())
 }

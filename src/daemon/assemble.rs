@@ -123,7 +123,7 @@ pub(super) fn feeds(settings: &Settings, desk: Option<&Arc<Desk>>) -> Result<Cat
     let platform = Arc::new(platform(settings, fast)?);
     for settings in fast.accounts.iter().filter(|account| account.enabled) {
         let connector = fast.connector_of(settings);
-        let account = Arc::new(Account { settings: settings.clone(), platform: Arc::clone(&platform), connector });
+        let account = Arc::new(Account { settings: Arc::clone(settings), platform: Arc::clone(&platform), connector });
         let lane = Arc::new(Lane::new(fast.concurrency, fast.max_document));
         let pair = shared_listing(connector, settings);
         for &kind in &settings.feeds {

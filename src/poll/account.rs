@@ -20,7 +20,7 @@ use crate::ledger::{CertificateFacts, Span};
 #[derive(Debug)]
 pub struct Account {
     /// Its settings.
-    pub settings: FastAccount,
+    pub settings: Arc<FastAccount>,
     /// Its platform.
     pub platform: Arc<Platform>,
     /// The interface by which it collects.
