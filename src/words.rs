@@ -27,12 +27,26 @@ pub fn is_hidden(character: char) -> bool {
 /// What somebody else has written, on one line and without what is hidden.
 #[must_use]
 pub fn plain(text: &str) -> String {
+    // Most texts are so already.
+    if is_plain(text) {
+        return text.to_owned();
+    }
     let seen: String = text
         .chars()
         .map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c })
         .filter(|&c| !is_hidden(c))
         .collect();
     seen.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether `text` is of printable ASCII, with single spaces between its words.
+fn is_plain(text: &str) -> bool {
+    let mut last = b' ';
+    let fits = text.bytes().all(|byte| {
+        let before = std::mem::replace(&mut last, byte);
+        byte.is_ascii_graphic() || (byte == b' ' && before != b' ')
+    });
+    fits && (last != b' ' || text.is_empty())
 }
 
 /// What somebody else has written, as [`plain`] has it, at most `limit` characters of it.
@@ -48,6 +62,18 @@ pub fn presentable(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_plain_already_stays_as_it_is_and_spaces_around_or_between_are_not() {
+        for text in ["", "a", "a b", "a:b <c>"] {
+            assert!(is_plain(text) && plain(text) == text, "{text:?}");
+        }
+        for (text, expected) in [(" ", ""), (" a", "a"), ("a ", "a"), ("a  b", "a b"), ("a\tb", "a b"), ("é  é", "é é")]
+        {
+            assert!(!is_plain(text), "{text:?}");
+            assert_eq!(plain(text), expected);
+        }
+    }
 
     #[test]
     fn one_is_no_plural() {

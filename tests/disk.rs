@@ -178,6 +178,38 @@ async fn a_copy_whose_folder_cannot_be_synced_is_not_delivered_and_made_anew() {
     assert_eq!(std::fs::read(town.in_inbox(1)).unwrap(), bytes);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_cannot_be_synced_or_made_is_not_delivered_and_its_neighbours_are() {
+    if !strace::is_here() {
+        return;
+    }
+    let town = Town::by_hand("", "", "").await;
+    (1..=4).for_each(|number| drop(town.put(number)));
+    assert_eq!(town.poll().await.code, 0);
+    town.inbox_files().iter().for_each(|path| std::fs::remove_file(town.inbox().join(path)).unwrap());
+    // What is handed over together: the first is damaged, the next but one cannot be synced.
+    let rows = town.query("SELECT deliveries.id, remote_id, archive_path FROM deliveries JOIN documents USING (feed, remote_id) ORDER BY deliveries.id").await;
+    std::fs::write(town.state().join(&rows[0][2]), "damaged").unwrap();
+    let seed = town.value("SELECT lower(hex(seed)) FROM installation").await;
+    let seed: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&seed[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let digest: [u8; 32] = Sha256::digest(seed).into();
+    let mark: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let copy = town.inbox().join(format!(".vaguemestre/{mark}.{}.part", rows[2][0]));
+    let options = strace::injecting("fdatasync,fsync", "error=EIO", "1+", Some(&copy));
+    let replay = town.command(&["replay", "fast/mairie/acquittements", "--all"]);
+    let output = strace::run(strace::under(&options, &replay)).await;
+    let states = town.query("SELECT state FROM deliveries ORDER BY id").await;
+    assert_eq!(states, [["failed"], ["delivered"], ["failed"], ["delivered"]], "{}", common::complained(&output));
+    let errors = town.query("SELECT error FROM deliveries WHERE state = 'failed' ORDER BY id").await;
+    assert!(errors[0][0].contains("no longer holds the bytes") && errors[1][0].contains("Input/output"), "{errors:?}");
+    let mut lies: Vec<PathBuf> = town.inbox_files().iter().map(|path| town.inbox().join(path)).collect();
+    lies.sort();
+    let mut safe = [&rows[1][1], &rows[3][1]].map(|id| town.in_inbox(id.parse::<u64>().unwrap()));
+    safe.sort();
+    assert_eq!(lies, safe);
+    assert!(!copy.exists(), "a copy that came to nothing is removed");
+}
+
 /// Fills the disk of the state directory to the last byte.
 fn fill(town: &Town) {
     let mut filler = std::fs::File::create(town.state().join("filler")).unwrap();

@@ -1,6 +1,8 @@
 //! The ledger's verbs on the migrated schema: those that no other test meets on its way.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use vaguemestre::clock::BootTime;
@@ -239,9 +241,12 @@ async fn problems_of_accounts_are_news_once_and_go_with_the_account() {
 async fn requests_are_answered_once_and_those_of_a_dead_daemon_are_closed() {
     let shelf = Shelf::new().await;
     let (ledger, now) = (&shelf.ledger, shelf.now);
+    let waits = async || ledger.to_do(&BTreeSet::new(), now).await.unwrap().requests;
+    assert!(!waits().await);
     let first = ledger.ask("anne", "poll", "{}".to_owned(), now).await.unwrap();
-    assert!(ledger.requests_wait().await.unwrap());
+    assert!(waits().await);
     assert_eq!(ledger.take_requests().await.unwrap().len(), 1);
+    assert!(!waits().await);
     assert!(ledger.take_requests().await.unwrap().is_empty());
     ledger.answer(first, "done".to_owned(), 75).await.unwrap();
     let done = RequestState::Done { answer: "done".to_owned(), exit_code: 75 };

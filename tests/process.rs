@@ -8,11 +8,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Daemon, PATIENCE, Town};
+use common::{Daemon, PATIENCE, Town, strace};
 use tokio::net::UnixDatagram;
 use tokio::time::{Instant, timeout};
 use vaguemestre::feed::Kind;
-use vaguemestre::simulator::{Call, Fault, Matcher, Times};
+use vaguemestre::simulator::{Call, Fault, Matcher, Record, Times};
 
 /// Within this an idle daemon is to stop.
 const IDLE_STOP: Duration = Duration::from_secs(2);
@@ -22,11 +22,10 @@ fn drip() -> Fault {
     Fault::Drip { bytes: 100, every: Duration::from_millis(50) }
 }
 
-async fn wait_downloads(town: &Town, count: usize) {
-    let downloads = |records: &[vaguemestre::simulator::Record]| {
-        records.iter().filter(|record| record.call == Some(Call::Download)).count()
-    };
-    timeout(PATIENCE, town.platform.wait_for(|records| downloads(records) >= count)).await.unwrap();
+/// Waits until the platform has been asked `count` times for `call`.
+async fn wait_calls(town: &Town, call: Call, count: usize) {
+    let asked = |records: &[Record]| records.iter().filter(|record| record.call == Some(call)).count();
+    timeout(PATIENCE, town.platform.wait_for(|records| asked(records) >= count)).await.unwrap();
 }
 
 #[tokio::test]
@@ -69,7 +68,7 @@ async fn systemd_is_told_of_the_start_of_work_and_of_the_end() {
     let mut told = Vec::new();
     hear(&socket, &mut told, |line| line == "READY=1").await;
     hear(&socket, &mut told, |line| line.starts_with("STATUS=")).await;
-    wait_downloads(&town, 1).await;
+    wait_calls(&town, Call::Download, 1).await;
     daemon.signal("TERM");
     hear(&socket, &mut told, |line| line == "STOPPING=1").await;
     hear(&socket, &mut told, |line| {
@@ -95,17 +94,18 @@ async fn both_signals_let_running_downloads_finish_and_begin_nothing_new() {
         town.put_many(Kind::Chorus, 1, 20, 2000);
         town.platform.set_fault(Matcher::downloads(), drip(), Times::Always);
         let mut daemon = town.start().await;
-        wait_downloads(&town, 4).await;
+        wait_calls(&town, Call::Download, 4).await;
         daemon.signal(signal);
         daemon.wait_event("daemon.stopping").await;
+        let asked = || (1..=20).filter(|&id| town.platform.downloads_of(id) > 0).count();
+        let running = asked();
         assert!(daemon.wait().await.success(), "{signal}: {:#?}", daemon.log());
-        // Four at a time: those that ran are kept; no other was asked for.
-        let asked = (1..=20).filter(|&id| town.platform.downloads_of(id) > 0).count();
-        assert_eq!(asked, 4, "{signal}");
+        // Those that ran are kept; no other was asked for.
+        assert_eq!(asked(), running, "{signal}");
         let states =
             "SELECT group_concat(state || ' ' || count) FROM (SELECT CASE WHEN state IN ('stored', 'delivered')
             THEN 'held' ELSE state END AS state, count(*) AS count FROM documents GROUP BY 1 ORDER BY 1)";
-        assert_eq!(town.value(states).await, "held 4,listed 16", "{signal}");
+        assert_eq!(town.value(states).await, format!("held {running},listed {}", 20 - running), "{signal}");
         assert_eq!(town.value("SELECT sum(interruptions) FROM documents").await, "0", "{signal}");
     }
 }
@@ -127,7 +127,9 @@ async fn a_second_signal_stops_at_once_and_the_document_is_collected_after_the_n
     town.put_many(Kind::Chorus, 1, 1, 2000);
     town.platform.set_fault(Matcher::download(1), Fault::Hang, Times::Once);
     let mut daemon = town.start().await;
-    wait_downloads(&town, 1).await;
+    // Every feed has been listed: none is due again before the interval is over.
+    wait_calls(&town, Call::List, 3).await;
+    wait_calls(&town, Call::Download, 1).await;
     daemon.signal("TERM");
     daemon.wait_event("daemon.stopping").await;
     let asked = Instant::now();
@@ -138,7 +140,7 @@ async fn a_second_signal_stops_at_once_and_the_document_is_collected_after_the_n
     town.wait_value("SELECT state || interruptions FROM documents", "delivered1").await;
     assert!(daemon.stop().await.success());
     // Collected without another listing, which the interval forbids.
-    let listings = |record: &&vaguemestre::simulator::Record| record.call == Some(Call::List);
+    let listings = |record: &&Record| record.call == Some(Call::List);
     assert_eq!(town.platform.requests().iter().filter(listings).count(), 3);
 }
 
@@ -181,5 +183,42 @@ async fn the_state_directory_is_made_closed_to_others_whatever_the_umask() {
         assert_eq!(mode(file.parent().unwrap()), 0o770, "under umask {umask}");
         assert_eq!(mode(&file), 0o640, "under umask {umask}");
         assert!(daemon.stop().await.success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_what_goes_on_in_the_background_and_leaves_a_ledger_that_is_closed() {
+    if !strace::is_here() {
+        return;
+    }
+    let town = Town::with_interval("1h").await;
+    let unfinished = town.state().join("backup/.ledger.unfinished");
+    let delay = strace::injecting("pwrite64", "delay_enter=1500000", "1", Some(&unfinished));
+    let mut daemon = Daemon::spawn(strace::under(&delay, &town.command(&["run"])), town.folder.path());
+    daemon.wait_event("daemon.ready").await;
+    let (status, _) = town.status().await;
+    let process = status["daemon"].as_str().unwrap().split_whitespace().nth(1).unwrap().to_owned();
+    // The copy has begun, and lasts.
+    timeout(PATIENCE, async {
+        while !unfinished.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert!(std::process::Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+    assert!(daemon.wait().await.success());
+    assert!(!town.state().join("ledger.sqlite-wal").exists(), "its last connection has closed it");
+    assert!(!unfinished.exists(), "and the copy is whole");
+}
+
+#[test]
+fn threads_share_one_arena_of_memory_which_gives_back_what_nobody_uses() {
+    // The allocator says what it was built to do: without it, thousands of feeds cost twice the memory.
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vaguemestre"));
+    let output = command.arg("--version").env("_RJEM_MALLOC_CONF", "confirm_conf:true").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    for value in ["narenas:1", "dirty_decay_ms:10000", "muzzy_decay_ms:0", "oversize_threshold:1048576"] {
+        assert!(said.lines().any(|line| line.ends_with(&format!("Set conf value: {value}"))), "{value}: {said}");
     }
 }

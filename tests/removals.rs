@@ -201,3 +201,16 @@ async fn every_try_of_a_document_is_told() {
     let said = town.say(&["show", &id]).await;
     assert!(said.out.contains("try:") && said.out.contains("first answer"), "{said:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_may_go_once_it_is_delivered_does_not_stay_until_the_next_listing() {
+    let town = town("feeds = [\"acquittements\"]\nrelease = \"delivered\"", "").await;
+    reconfigure(&town, "interval = \"1ms\"", "interval = \"30m\"");
+    town.platform.put_file(SIREN, "PES/a.xml", acquittement(1));
+    let daemon = town.start().await;
+    town.wait_value("SELECT count(released_at) FROM documents WHERE state = 'delivered'", "1").await;
+    assert_eq!(town.platform.files(SIREN), Vec::<String>::new());
+    let listings = of(&town, Call::List).into_iter().filter(|record| record.id.as_deref() == Some("PES")).count();
+    assert_eq!(listings, 1, "and nothing is listed for that");
+    assert!(daemon.stop().await.success());
+}

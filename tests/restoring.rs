@@ -7,9 +7,8 @@ mod common;
 use std::path::PathBuf;
 
 use common::by_hand::mode;
-use common::shares;
 use common::shop::{Shop, Way};
-use common::{SIREN, Town};
+use common::{SIREN, Town, shares, strace};
 use vaguemestre::feed::Kind;
 use vaguemestre::simulator::keys::Standing;
 use vaguemestre::simulator::{Call, Etags};
@@ -89,12 +88,50 @@ async fn what_the_archive_holds_beyond_the_copy_is_recorded_and_handed_over_agai
         std::fs::remove_dir(town.state().join("archive/quarantine")).unwrap();
         std::fs::write(town.state().join("archive/.incoming/7.part"), "what was arriving").unwrap();
         let said = town.say(&["restore", copy.to_str().unwrap()]).await;
-        assert!(said.out.contains("1 files that were arriving went to archive/quarantine"), "{said:?}");
+        assert!(said.out.contains("1 file that had not fully arrived went to archive/quarantine"), "{said:?}");
         let action = town.value("SELECT command FROM operator_actions ORDER BY id DESC LIMIT 1").await;
         assert_eq!(action, "restore");
         let aside = std::fs::read_dir(town.state()).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
         assert!(aside.into_iter().any(|name| name.starts_with("ledger.sqlite.replaced-")), "nothing was overwritten");
     }
+}
+
+#[tokio::test]
+async fn what_was_told_apart_by_what_it_is_belongs_to_its_feed_without_the_ledger_as_well() {
+    let town = shares::town("feeds = [\"acquittements\", \"signes\"]", "").await;
+    shares::ok(&town).await;
+    let copy = copy_of(&town).await;
+    // It was listed with the acknowledgements, and is none.
+    town.platform.put_file(SIREN, "PES/marché signé.pdf", common::sample(Kind::Signes, 7, 4000));
+    shares::ok(&town).await;
+    let held = "SELECT feed, remote_id, archive_path FROM documents";
+    let before = town.query(held).await;
+    assert_eq!(before[0][0], "fast/mairie/signes");
+    let said = town.say(&["restore", copy.to_str().unwrap()]).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(town.query(held).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_file_cannot_say_what_it_is_something_beside_it_does() {
+    if !strace::is_here() {
+        return;
+    }
+    let town = Town::by_hand("", "", "").await;
+    assert_eq!(town.poll().await.code, 0);
+    let copy = copy_of(&town).await;
+    town.put(1);
+    let options = strace::injecting("setxattr,lsetxattr,fsetxattr", "error=EOPNOTSUPP", "1+", None);
+    let output = strace::run(strace::under(&options, &town.command(&["poll", "fast/*"]))).await;
+    assert_eq!(output.status.code(), Some(0), "{}", common::complained(&output));
+    let place = town.state().join(town.value("SELECT archive_path FROM documents").await);
+    assert!(place.with_file_name(".1.xml.about").exists());
+    let said = town.say(&["restore", copy.to_str().unwrap()]).await;
+    assert!(said.out.contains("1 document of the archive that it did not know is recorded"), "{said:?}");
+    let asked = town.platform.requests().len();
+    assert_eq!(town.poll().await.code, 0);
+    let downloads = town.platform.requests()[asked..].iter().filter(|it| it.call == Some(Call::Download)).count();
+    assert_eq!((town.state_of(1).await.as_str(), downloads), ("delivered", 0));
 }
 
 #[tokio::test]
@@ -149,7 +186,7 @@ async fn copies_belong_to_their_siren_whatever_accounts_are_called_since() {
     let other = town.account("autre", "213400999", Standing::Valid).replace("name = \"autre\"", "name = \"mairie\"");
     town.configure("1ms", "", &format!("{renamed}{other}"));
     let said = town.say(&["restore", copy.to_str().unwrap()]).await;
-    assert!(said.out.contains("1 documents of the archive"), "{said:?}");
+    assert!(said.out.contains("1 document of the archive"), "{said:?}");
     let rows = town.query("SELECT DISTINCT feed FROM documents").await;
     assert_eq!(rows, [["fast/ville/acquittements"]]);
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
-use tokio::time::Instant;
 
 use crate::daemon::Daemon;
 use crate::delay::Relay;
@@ -65,12 +65,17 @@ async fn compare(
     let relay = Relay::start(nginx.port, Duration::from_millis(latency)).await?;
     let port = if latency == 0 { nginx.port } else { relay.port };
     let mut memory = Contender::new("into memory (the limit)");
+    let mut files = Contender::new("into files, each synced");
     let mut curl = Contender::new("curl, neither synced nor recorded");
     let mut ours: Vec<Contender> = bench.peers.iter().map(|peer| Contender::new(peer.name)).collect();
     for round in 0..arguments.rounds {
-        let before = nginx.cpu()?;
-        let limit = limits::into_memory(stage, port, count, LANES).await?;
-        memory.push(limit, Duration::ZERO, nginx.cpu()?.saturating_sub(before), 0);
+        let folder = stage.fresh("files")?;
+        for (limit, folder) in [(&mut memory, None), (&mut files, Some(folder.as_path()))] {
+            stage::settle();
+            let before = nginx.cpu()?;
+            let wall = limits::fetch(stage, port, count, LANES, folder).await?;
+            limit.push(wall, Duration::ZERO, nginx.cpu()?.saturating_sub(before), 0);
+        }
         for turn in 0..=ours.len() {
             // Who begins changes from round to round.
             let turn = (turn + round as usize) % (ours.len() + 1);
@@ -83,9 +88,10 @@ async fn compare(
             contender.push(ran.0, ran.1, nginx.cpu()?.saturating_sub(before), ran.2);
         }
     }
-    let all: Vec<&Contender> = [&memory, &curl].into_iter().chain(&ours).collect();
+    let all: Vec<&Contender> = [&memory, &files, &curl].into_iter().chain(&ours).collect();
     table::print(&format!("{latency} ms away"), &all, count);
     println!();
+    table::figure("the limit of whoever syncs: rate beside curl's", curl.wall.median() / files.wall.median(), "×");
     for contender in &ours {
         let name = &contender.name;
         let budget = if latency == 0 { 0.7 } else { 1.0 };
@@ -125,7 +131,8 @@ fn curl(stage: &Stage, list: &Path) -> Command {
     command
 }
 
-/// A daemon that knows nothing yet collects all of them; timed from the moment it is ready to the last document stored.
+/// A daemon that knows nothing yet collects all of them; timed from the start of its listing, which its schedule sets within a
+/// second of its own, to the last document stored.
 async fn drain(stage: &Stage, peer: &Peer, port: u16, arguments: &Arguments) -> anyhow::Result<Spent> {
     let target = "[[delivery.targets]]\nname = \"none\"\nfeeds = [\"fast/mairie/chorus\"]\ninbox = \"none\"\n";
     let rest = format!("feeds = [\"acquittements\"]\n{}", if arguments.no_inbox { target } else { "" });
@@ -133,9 +140,8 @@ async fn drain(stage: &Stage, peer: &Peer, port: u16, arguments: &Arguments) -> 
         stage.configure(&stage.vacant("state"), &server::origin(port), &format!("concurrency = {LANES}"), &rest)?;
     let mut daemon = Daemon::start(&peer.binary, &config, None)?;
     daemon.event("daemon.ready").await?;
-    let begun = Instant::now();
     let finished = daemon.event("poll.finished").await?;
-    let wall = begun.elapsed();
+    let wall = Duration::from_millis(finished["duration_ms"].as_u64().context("poll.finished says no duration_ms")?);
     let (cost, peak) = (process::cost(daemon.pid())?, limits::peak(&daemon.process));
     anyhow::ensure!(finished["fetched"] == arguments.documents, "the poll says {finished}");
     daemon.stop().await?;

@@ -40,19 +40,24 @@ pub fn files(folder: &Path, threads: usize) -> anyhow::Result<f64> {
     let folder = tempfile::Builder::new().prefix("syncs-").tempdir_in(folder)?;
     let (begun, done) = (Instant::now(), AtomicU32::new(0));
     std::thread::scope(|scope| {
-        let write = |_| -> std::io::Result<()> {
+        let writer = |_| -> std::io::Result<()> {
             while begun.elapsed() < TRIED {
                 let number = done.fetch_add(1, Ordering::Relaxed);
-                let mut file = File::create(folder.path().join(number.to_string()))?;
-                file.write_all(&DOCUMENT)?;
-                file.sync_all()?;
+                write(&folder.path().join(number.to_string()), &DOCUMENT)?;
             }
             Ok(())
         };
-        let writers: Vec<_> = (0..threads).map(|number| scope.spawn(move || write(number))).collect();
+        let writers: Vec<_> = (0..threads).map(|number| scope.spawn(move || writer(number))).collect();
         writers.into_iter().try_for_each(|writer| writer.join().unwrap_or(Ok(())))
     })?;
     Ok(f64::from(done.into_inner()) / begun.elapsed().as_secs_f64())
+}
+
+/// Writes a file, durably but for its name.
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Transactions of one row that SQLite commits in a second, each synced.
@@ -75,15 +80,21 @@ pub async fn commits(folder: &Path) -> anyhow::Result<f64> {
     Ok(rate)
 }
 
-/// Fetches the documents 1 to `count` into memory, `lanes` at a time over connections that stay open: no file, no sync, no
-/// ledger. Answers how long it took.
-pub async fn into_memory(stage: &Stage, port: u16, count: u32, lanes: usize) -> anyhow::Result<Duration> {
+/// Fetches the documents 1 to `count`, `lanes` at a time over connections that stay open: into memory, or into files of
+/// `folder`, each synced once; no check, no other name, no ledger. Answers how long it took.
+pub async fn fetch(
+    stage: &Stage,
+    port: u16,
+    count: u32,
+    lanes: usize,
+    folder: Option<&Path>,
+) -> anyhow::Result<Duration> {
     let client = client(&stage.authority, &stage.client, lanes)?;
     let next = Arc::new(AtomicU32::new(1));
     let begun = Instant::now();
     let mut work = JoinSet::new();
     for _ in 0..lanes {
-        let (client, next) = (client.clone(), Arc::clone(&next));
+        let (client, next, folder) = (client.clone(), Arc::clone(&next), folder.map(Path::to_owned));
         work.spawn(async move {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -91,7 +102,11 @@ pub async fn into_memory(stage: &Stage, port: u16, count: u32, lanes: usize) -> 
                     return anyhow::Ok(());
                 }
                 let answer = client.get(server::download(port, number)).send().await?.error_for_status()?;
-                anyhow::ensure!(!answer.bytes().await?.is_empty(), "document {number} is empty");
+                let bytes = answer.bytes().await?;
+                anyhow::ensure!(!bytes.is_empty(), "document {number} is empty");
+                if let Some(folder) = folder.clone() {
+                    tokio::task::spawn_blocking(move || write(&folder.join(number.to_string()), &bytes)).await??;
+                }
             }
         });
     }

@@ -4,12 +4,14 @@
 //! beside it, `.<name>.about`. It is written before the file is synced, and so is as durable as its bytes. All of this blocks.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
+use xattr::FileExt as _;
 
 use super::write;
 use crate::feed::{RemoteDocument, RemoteFile};
@@ -68,26 +70,23 @@ impl Tag {
     }
 }
 
-/// Writes `tag` to `file`, whose sync makes it durable; nothing where its file system takes none.
+/// Writes `tag` to `file`, whose sync makes it durable; answers false where its file system takes none.
 ///
 /// # Errors
 /// What the system says.
-pub fn attach(file: &Path, tag: &Tag) -> io::Result<()> {
-    match xattr::set(file, ATTRIBUTE, &serde_json::to_vec(tag)?) {
-        Err(error) if is_unsupported(&error) => Ok(()),
-        other => other,
+pub fn attach(file: &File, tag: &Tag) -> io::Result<bool> {
+    match file.set_xattr(ATTRIBUTE, &serde_json::to_vec(tag)?) {
+        Err(error) if is_unsupported(&error) => Ok(false),
+        other => other.map(|()| true),
     }
 }
 
-/// Writes `tag` beside the place that `file` is about to take, durably, where the file itself could not take it.
+/// Writes `tag` beside the place that a file is about to take, durably, where the file itself could not take it.
 ///
 /// # Errors
 /// What the system says.
-pub fn ensure(file: &Path, place: &Path, tag: &Tag) -> io::Result<()> {
-    match read(file)? {
-        Some(_) => Ok(()),
-        None => write_beside(place, &serde_json::to_vec(tag)?),
-    }
+pub fn attach_beside(place: &Path, tag: &Tag) -> io::Result<()> {
+    write_beside(place, &serde_json::to_vec(tag)?)
 }
 
 /// Reads the tag of the file at `place`; `None` where it has none, or none that can be read.
@@ -165,14 +164,13 @@ mod tests {
         let place = folder.path().join("a.xml");
         std::fs::write(&place, "<a/>").unwrap();
         assert_eq!(read(&place).unwrap(), None);
-        attach(&place, &tag()).unwrap();
-        ensure(&place, &place, &tag()).unwrap();
+        assert!(attach(&File::open(&place).unwrap(), &tag()).unwrap(), "the temporary folder takes attributes");
         assert_eq!(read(&place).unwrap(), Some(tag()));
         assert_eq!(tag().document().file.unwrap().path, "PES/a%20b.xml");
         let other = folder.path().join("b.xml");
         std::fs::write(&other, "<b/>").unwrap();
-        write_beside(&other, &serde_json::to_vec(&tag()).unwrap()).unwrap();
-        write_beside(&other, &serde_json::to_vec(&tag()).unwrap()).unwrap();
+        attach_beside(&other, &tag()).unwrap();
+        attach_beside(&other, &tag()).unwrap();
         assert_eq!(read(&other).unwrap(), Some(tag()));
         assert!(is_beside(".b.xml.about") && !is_beside("b.xml.about"));
     }

@@ -2,7 +2,7 @@
 //!
 //! All of this blocks: call it from a blocking thread.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -23,6 +23,9 @@ pub fn create(path: &Path) -> io::Result<File> {
     step("created");
     Ok(file)
 }
+
+/// Threads that sync one batch: on ext4 each adds some; more cost more than they gain.
+const SYNCERS: usize = 8;
 
 /// Folders remembered at most; forgetting them costs a sync of each.
 const REMEMBERED: usize = 20_000;
@@ -82,6 +85,43 @@ impl Folders {
     }
 }
 
+/// The folders below `root` that a batch of files goes to: each made once, and synced once at the end.
+#[derive(Debug)]
+pub struct Destinations<'a> {
+    root: &'a Path,
+    known: &'a Folders,
+    mode: u32,
+    ready: BTreeSet<PathBuf>,
+}
+
+impl<'a> Destinations<'a> {
+    /// None yet; those to be made get `mode` (less the umask).
+    #[must_use]
+    pub fn new(root: &'a Path, known: &'a Folders, mode: u32) -> Self {
+        Self { root, known, mode, ready: BTreeSet::new() }
+    }
+
+    /// Makes the folder of the file `relative` where it is missing.
+    ///
+    /// # Errors
+    /// As [`Folders::make`].
+    pub fn prepare(&mut self, relative: &Path) -> io::Result<()> {
+        let Some(folder) = relative.parent() else { return Ok(()) };
+        if !self.ready.contains(folder) {
+            self.known.make(self.root, folder, self.mode)?;
+            self.ready.insert(folder.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Makes the names in all of them durable; answers the folders, relative to the root, of which that failed.
+    #[must_use]
+    pub fn sync(self) -> BTreeMap<PathBuf, io::Error> {
+        let failed = |folder: PathBuf| sync_folder(&self.root.join(&folder)).err().map(|error| (folder, error));
+        self.ready.into_iter().filter_map(failed).collect()
+    }
+}
+
 /// As [`Folders::make`], where no folder is known yet.
 ///
 /// # Errors
@@ -106,11 +146,34 @@ fn refuse_link(path: &Path) -> io::Result<()> {
 /// # Errors
 /// What the system says.
 pub fn sync_file(path: &Path) -> io::Result<()> {
-    let file = File::open(path)?;
+    sync(&File::open(path)?)
+}
+
+/// As [`sync_file`], of a file that is open.
+///
+/// # Errors
+/// What the system says.
+pub fn sync(file: &File) -> io::Result<()> {
     step("sync");
     file.sync_all()?;
     step("synced");
     Ok(())
+}
+
+/// As [`sync`], of many files side by side, which costs the disk little more than one. An error is that file's alone.
+#[must_use]
+pub fn sync_all(files: &[&File]) -> Vec<io::Result<()>> {
+    if files.len() == 1 {
+        return files.iter().map(|file| sync(file)).collect();
+    }
+    let share = files.len().div_ceil(SYNCERS).max(1);
+    std::thread::scope(|scope| {
+        let sync_all = |part: &[&File]| part.iter().map(|file| sync(file)).collect::<Vec<_>>();
+        let threads: Vec<_> =
+            files.chunks(share).map(|part| (part.len(), scope.spawn(move || sync_all(part)))).collect();
+        let died = |count| (0..count).map(|_| Err(io::Error::other("the syncing thread died"))).collect();
+        threads.into_iter().flat_map(|(count, thread)| thread.join().unwrap_or_else(|_| died(count))).collect()
+    })
 }
 
 /// Makes the names in a folder durable.

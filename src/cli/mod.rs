@@ -45,8 +45,8 @@ use crate::tongue::Tongue;
 
 /// Where the configuration is looked for last.
 const DEFAULT_CONFIG: &str = "/etc/vaguemestre/vaguemestre.toml";
-/// Threads for files and certificates: bounded, for each keeps memory of its own.
-const BLOCKING_THREADS: usize = 8;
+/// Threads for files and certificates: many sync side by side at the cost of one; bounded, for each keeps memory of its own.
+const BLOCKING_THREADS: usize = 24;
 
 /// Options of every command stand apart in its help.
 const COMMON: &str = "Options of every command";

@@ -9,6 +9,7 @@ use clap::Args;
 use super::{Context, Outcome, exit, operator, print, runtime};
 use crate::daemon::restore::{self, RestoreError, Restored, Source};
 use crate::ledger::{Action, Ledger};
+use crate::words::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -50,17 +51,18 @@ fn tell(restored: &Restored, copy: &std::path::Path) -> String {
     if let Some(aside) = aside {
         lines.push(format!("the one before lies in {}; remove it once all is well", aside.display()));
     }
+    let are = if *adopted == 1 { "is" } else { "are" };
     lines.push(format!(
-        "{adopted} documents of the archive that it did not know are recorded, and handed over again once the daemon runs"
+        "{} of the archive that it did not know {are} recorded, and handed over again once the daemon runs",
+        counted(*adopted, "document")
     ));
     if *set_aside > 0 {
-        lines.push(format!(
-            "{set_aside} files that were arriving went to archive/quarantine: nothing says what they are"
-        ));
+        lines.push(format!("{} that had not fully arrived went to archive/quarantine", counted(*set_aside, "file")));
     }
     if *unknown_count > 0 {
         lines.push(format!(
-            "{unknown_count} files of the archive are of no feed of the configuration, or say nothing of themselves:"
+            "{} of the archive of which no feed of the configuration is known:",
+            counted(*unknown_count, "file")
         ));
         lines.extend(unknown.iter().map(|path| format!("  {}", path.display())));
     }

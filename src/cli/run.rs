@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
+
 use super::{Context, Outcome, exit, print, runtime};
 use crate::admin::Tally;
 use crate::config::Weight;
@@ -25,11 +27,13 @@ pub(super) fn execute(context: &Context) -> Outcome {
         }
     }
     context.enter(&settings)?;
-    let runtime = runtime()?;
-    let outcome = runtime.block_on(daemon::run(settings, &load, Arc::clone(&context.clock), tally));
+    let (runtime, clock) = (runtime()?, Arc::clone(&context.clock));
+    // Not on this thread, which every tick would have to wake as well.
+    let work = runtime.spawn(async move { daemon::run(settings, &load, clock, tally).await });
+    let outcome = runtime.block_on(work);
     // What a second signal left behind is not waited for.
     runtime.shutdown_background();
-    match outcome {
+    match outcome.context("the daemon broke off: this is a defect, what was running is taken up at the next start")? {
         Ok(()) => Ok(exit::DONE),
         Err(error) => Err(explain(error)),
     }

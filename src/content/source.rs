@@ -35,7 +35,7 @@ pub(super) struct Source<R> {
 
 impl<R: Read> Source<R> {
     /// Bytes of UTF-8 held at once.
-    const TEXT_BYTES: usize = 32 * 1024;
+    const TEXT_BYTES: usize = 8 * 1024;
 
     /// The document in `reader`, which stands at its first character.
     pub(super) fn new(reader: R, charset: &Charset) -> Self {
@@ -105,14 +105,31 @@ impl<R: Read> Source<R> {
     /// Reads a name (production 5) behind what `into` holds.
     pub(super) fn name(&mut self, into: &mut Vec<u8>, place: &str) -> Result<(), Stop> {
         let start = into.len();
-        while let Some(byte) = self.peek()?.filter(|&byte| may_be_in_name(byte)) {
-            if into.len() - start == MAX_NAME_BYTES {
-                return Err(self.excessive("a name of more than 1 024 bytes"));
-            }
-            into.push(byte);
-            self.bump();
+        self.take_while(may_be_in_name, into, start + MAX_NAME_BYTES)?;
+        if self.peek()?.is_some_and(may_be_in_name) {
+            return Err(self.excessive("a name of more than 1 024 bytes"));
         }
         if is_name(&into[start..]) { Ok(()) } else { Err(self.unexpected(&format!("a name is missing in {place}"))) }
+    }
+
+    /// Passes bytes while they are `wanted`, and adds them to `into`, until that holds `most`.
+    pub(super) fn take_while(
+        &mut self,
+        wanted: impl Fn(u8) -> bool,
+        into: &mut Vec<u8>,
+        most: usize,
+    ) -> Result<(), Stop> {
+        while into.len() < most && self.peek()?.is_some() {
+            let text = &self.text[self.at..self.end];
+            let text = &text[..text.len().min(most - into.len())];
+            let count = text.iter().position(|&byte| !wanted(byte)).unwrap_or(text.len());
+            into.extend_from_slice(&text[..count]);
+            self.at += count;
+            if count < text.len() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The refusal of what stands here, or of the end if the document ends here.
@@ -187,6 +204,11 @@ const fn may_be_in_name(byte: u8) -> bool {
 }
 
 fn is_name(name: &[u8]) -> bool {
+    // Nearly all are of these.
+    let starts = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b':' | b'_');
+    if name.is_ascii() {
+        return name.first().is_some_and(starts) && name.iter().all(|&byte| may_be_in_name(byte));
+    }
     let Ok(name) = std::str::from_utf8(name) else { return false };
     let mut characters = name.chars();
     characters.next().is_some_and(starts_name) && characters.all(continues_name)

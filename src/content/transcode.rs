@@ -94,7 +94,7 @@ pub(super) struct Filled {
 
 impl<R: Read> Transcoder<R> {
     /// Bytes read at once.
-    const RAW_BYTES: usize = 16 * 1024;
+    const RAW_BYTES: usize = 4 * 1024;
 
     /// Reads `reader`, which stands at the first character, as `charset` says.
     pub(super) fn new(reader: R, charset: &Charset) -> Self {

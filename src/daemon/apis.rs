@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tokio::sync::watch::Receiver;
 
 use super::House;
 use super::assemble::{self, AssemblyError, Catalog};
+use crate::clock::Clock;
 use crate::config::{Address, Entreprise, Group, Resource, Settings, UnusableFeed};
 use crate::connector::entreprise::Api;
 use crate::connector::entreprise::jwt::Jwt;
@@ -210,4 +212,22 @@ pub(super) async fn enrol(house: &House, catalog: &Catalog, forgive: bool) -> Re
         plans.push((feed.name.clone(), watch.rota.hours.opens_at(next.max(now))));
     }
     house.ledger.plan_watches(plans, forgive).await
+}
+
+/// The desk at which API Entreprise is asked, where an account of it is configured.
+///
+/// # Errors
+/// When the ledger fails.
+pub(super) async fn desk(
+    settings: &Settings,
+    ledger: &Ledger,
+    clock: &Arc<dyn Clock>,
+    stopping: &Receiver<bool>,
+) -> Result<Option<Arc<Desk>>, LedgerError> {
+    let Some(entreprise) = settings.entreprise.as_ref().filter(|it| !it.accounts.is_empty()) else { return Ok(None) };
+    let Ok(address) = Address::parse(&entreprise.base_url) else { return Ok(None) };
+    let witnesses = witnesses(settings, entreprise);
+    let (ledger, clock, share) = (ledger.clone(), Arc::clone(clock), entreprise.share);
+    let desk = Desk::open(ledger, clock, &address.origin, share, witnesses, stopping.clone()).await?;
+    Ok(Some(Arc::new(desk)))
 }

@@ -117,15 +117,12 @@ impl Dispatcher {
         if has_room && self.time_was_out_of_joint(now, &boot) {
             spread(&self.house, now, Late::All).await?;
         }
-        if self.house.ledger.requests_wait().await? {
-            for request in self.house.ledger.take_requests().await? {
-                let (house, id) = (Arc::clone(&self.house), request.id);
-                let task = self.work.spawn(async move { operate::carry_out(&house, request).await });
-                self.requests.insert(task.id(), id);
-            }
+        let plan = self.house.plan();
+        let to_do = self.house.ledger.to_do(&plan.platforms, now).await?;
+        if to_do.requests {
+            self.take_requests().await?;
         }
-        if has_room {
-            let plan = self.house.plan();
+        if to_do.polls && has_room {
             for platform in &plan.platforms {
                 self.start_due(platform, now).await?;
             }
@@ -134,6 +131,16 @@ impl Dispatcher {
         // Where running downloads may need all the room, what is overdue after a while is spread as after a stall.
         if has_room {
             self.last_tick = Some((now, boot));
+        }
+        Ok(())
+    }
+
+    /// Begins to carry out what commands ask for.
+    async fn take_requests(&mut self) -> Result<(), LedgerError> {
+        for request in self.house.ledger.take_requests().await? {
+            let (house, id) = (Arc::clone(&self.house), request.id);
+            let task = self.work.spawn(async move { operate::carry_out(&house, request).await });
+            self.requests.insert(task.id(), id);
         }
         Ok(())
     }

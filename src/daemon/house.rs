@@ -156,7 +156,7 @@ impl House {
         let clocks = Arc::new(SkewWatch::new(Arc::clone(&clock)));
         let tokens = Arc::new(Manager::new(ledger.clone(), Arc::clone(&clock), Arc::clone(&clocks), stopped.clone()));
         tokens.serve(token::accounts(&settings), assemble::way(&settings));
-        let desk = desk(&settings, &ledger, &clock, &stopped).await?;
+        let desk = apis::desk(&settings, &ledger, &clock, &stopped).await?;
         let feeds = assemble::feeds(&settings, desk.as_ref())?;
         let catalog = assemble::register(&settings, feeds, &ledger, &tokens, now).await?;
         let targets = &settings.delivery.targets;
@@ -195,7 +195,6 @@ impl House {
             let matter = lasts.into_iter().find(|matter| matter.as_str() == row.kind)?;
             Some((matter, row))
         });
-        let standing = standing.collect();
         let couriers = Couriers::new(root, ledger.clone(), Arc::clone(&clock), waiting);
         let house = Self {
             counter: tokio::sync::Mutex::new(Counter::new(Arc::clone(&tokens), Arc::clone(&clock))),
@@ -213,7 +212,7 @@ impl House {
             stir: Notify::new(),
             herald: Notify::new(),
             unwritten: Mutex::default(),
-            conditions: Mutex::new(standing),
+            conditions: Mutex::new(standing.collect()),
             sight: watch::Sender::new(None),
             stopping,
         };
@@ -229,7 +228,7 @@ impl House {
         let origin = settings.entreprise.as_ref().and_then(|it| Address::parse(&it.base_url).ok());
         match self.plan().desk.clone().filter(|desk| origin.is_some_and(|address| address.origin == desk.origin)) {
             Some(desk) => Ok(Some(desk)),
-            None => desk(settings, &self.ledger, &self.clock, &self.poller.stopping).await,
+            None => apis::desk(settings, &self.ledger, &self.clock, &self.poller.stopping).await,
         }
     }
 
@@ -398,18 +397,4 @@ impl House {
         }
         self.ledger.close().await;
     }
-}
-
-async fn desk(
-    settings: &Settings,
-    ledger: &Ledger,
-    clock: &Arc<dyn Clock>,
-    stopping: &watch::Receiver<bool>,
-) -> Result<Option<Arc<Desk>>, LedgerError> {
-    let Some(entreprise) = settings.entreprise.as_ref().filter(|it| !it.accounts.is_empty()) else { return Ok(None) };
-    let Ok(address) = Address::parse(&entreprise.base_url) else { return Ok(None) };
-    let witnesses = apis::witnesses(settings, entreprise);
-    let (ledger, clock, share) = (ledger.clone(), Arc::clone(clock), entreprise.share);
-    let desk = Desk::open(ledger, clock, &address.origin, share, witnesses, stopping.clone()).await?;
-    Ok(Some(Arc::new(desk)))
 }

@@ -6,6 +6,7 @@
 
 pub mod apis;
 pub mod assemble;
+mod background;
 mod bulletin;
 mod by_hand;
 mod couriers;
@@ -37,6 +38,7 @@ use crate::clock::Clock;
 use crate::config::{Loaded, Settings};
 use crate::log::event;
 use crate::state::Role;
+use background::Background;
 use dispatcher::Dispatcher;
 use signals::{Signal, Signals};
 use ticker::{Tick, Ticker};
@@ -65,18 +67,14 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>, tally: 
         state = %house.state.path().display(), "ready: {feeds} feeds");
     supervisor::ready();
     house.life.is_ready();
-    // What is due already does not wait for the first bell.
-    dispatcher.tick().await;
-    tokio::spawn(lookout::keep_watch(Arc::clone(&house)));
-    tokio::spawn(telling::keep_telling(Arc::clone(&house)));
-    in_the_background(&house);
+    let mut background = Background::begin(Arc::clone(&house));
     loop {
         tokio::select! {
             tick = ticker.next() => match tick {
                 Tick::Dispatch => dispatcher.tick().await,
                 Tick::Housekeeping => {
                     housekeeping::tidy(&house).await;
-                    in_the_background(&house);
+                    background.tidy();
                 }
             },
             () = dispatcher.reap() => {}
@@ -90,15 +88,8 @@ pub async fn run(settings: Settings, load: &Load, clock: Arc<dyn Clock>, tally: 
         }
     }
     ticker.stop().await;
-    stop(house, dispatcher, signals).await;
+    stop(house, dispatcher, background, signals).await;
     Ok(())
-}
-
-/// Housekeeping that takes a while: polls go on meanwhile.
-fn in_the_background(house: &Arc<House>) {
-    tokio::spawn(housekeeping::back_up(Arc::clone(house)));
-    tokio::spawn(housekeeping::look_into_inboxes(Arc::clone(house)));
-    tokio::spawn(retention::purge(Arc::clone(house)));
 }
 
 /// Opens the house; `None` where a signal to stop comes first (what an earlier run left may take long to be recorded).
@@ -121,13 +112,17 @@ async fn open(
 
 /// Nothing new begins; running downloads finish within their own limits, deliveries within a few seconds; a second signal
 /// stops at once.
-async fn stop(house: Arc<House>, mut dispatcher: Dispatcher, mut signals: Signals) {
+async fn stop(house: Arc<House>, mut dispatcher: Dispatcher, mut background: Background, mut signals: Signals) {
     let running = dispatcher.running();
     tracing::info!(event = event::DAEMON_STOPPING, running, "stopping: {running} polls finish first");
     supervisor::stopping();
     house.life.stops();
     house.stop();
-    let drained = patiently(dispatcher.drain(), &mut signals).await;
+    let end = async {
+        dispatcher.drain().await;
+        background.end().await;
+    };
+    let drained = patiently(end, &mut signals).await;
     let closed = drained && patiently(house.close(), &mut signals).await;
     if !closed {
         tracing::warn!(

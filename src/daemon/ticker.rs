@@ -1,23 +1,24 @@
-//! The few jobs that repeat, driven by tokio-cron-scheduler; its activations only ring a bell here.
+//! What repeats: a look every second at who is due, and a round of housekeeping every hour.
 //!
-//! Never one job per feed. Jobs are in UTC, for the scheduler freezes a zone to the offset it has when a job is made. Each
-//! job has a bell of its own; one that still rings is not rung again. And since a job can stop for ever once its next time has fallen into the
-//! past, a bell that keeps silent for too long has the whole scheduler replaced.
+//! The second is a timer of the runtime: one wake-up, and nothing else. Jobs by the calendar are driven by
+//! tokio-cron-scheduler, whose activations only ring a bell here. Never one job per feed. Jobs are in UTC, for the scheduler
+//! freezes a zone to the offset it has when a job is made. A bell that still rings is not rung again. And since a job can stop
+//! for ever once its next time has fallen into the past, a bell that keeps silent for too long has the whole scheduler replaced.
 
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use crate::log::event;
 
-/// Every second.
-const DISPATCH: &str = "* * * * * *";
+/// How often it is looked who is due; the first time at once.
+const DISPATCH: Duration = Duration::from_secs(1);
 /// Every hour, off the full and half hours.
 const HOUSEKEEPING: &str = "11 17 * * * *";
 /// Silence for longer than this means that the scheduler has stopped.
-const SILENCE: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(2 * 3600);
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,49 +31,75 @@ pub(super) enum Tick {
 
 /// The bell.
 pub(super) struct Ticker {
+    dispatch: Interval,
+    calendar: Calendar,
+}
+
+/// What rings by the calendar.
+struct Calendar {
     scheduler: JobScheduler,
-    dispatch: mpsc::Receiver<()>,
     housekeeping: mpsc::Receiver<()>,
+    /// When it rang last.
+    heard: Instant,
 }
 
 impl Ticker {
     pub(super) async fn start() -> Result<Self, JobSchedulerError> {
-        let scheduler = JobScheduler::new().await?;
-        let (dispatch, housekeeping) = (ring(&scheduler, DISPATCH).await?, ring(&scheduler, HOUSEKEEPING).await?);
-        scheduler.start().await?;
-        Ok(Self { scheduler, dispatch, housekeeping })
+        let mut dispatch = interval(DISPATCH);
+        // After a look that took long, the next one comes a second later: what was missed is found by it.
+        dispatch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self { dispatch, calendar: Calendar::start().await? })
     }
 
     /// The next thing to do.
     pub(super) async fn next(&mut self) -> Tick {
-        loop {
-            let heard = async {
-                tokio::select! {
-                    // What comes once an hour first: it never keeps the other waiting for long.
-                    biased;
-                    rung = self.housekeeping.recv() => rung.map(|()| Tick::Housekeeping),
-                    rung = self.dispatch.recv() => rung.map(|()| Tick::Dispatch),
-                }
-            };
-            if let Ok(Some(tick)) = timeout(SILENCE, heard).await {
-                return tick;
+        tokio::select! {
+            // What comes once an hour first: it never keeps the other waiting for long.
+            biased;
+            Some(()) = self.calendar.housekeeping.recv() => {
+                self.calendar.heard = Instant::now();
+                Tick::Housekeeping
             }
-            tracing::error!(
-                event = event::DAEMON_FAULT,
-                "the scheduler has been silent for {} s and is replaced",
-                SILENCE.as_secs()
-            );
-            match Self::start().await {
-                Ok(fresh) => std::mem::replace(self, fresh).stop().await,
-                Err(error) => {
-                    tracing::error!(event = event::DAEMON_FAULT, %error, "a new scheduler could not be started; trying again")
-                }
+            _ = self.dispatch.tick() => {
+                self.calendar.restart_if_silent().await;
+                Tick::Dispatch
             }
         }
     }
 
     /// Ends the jobs.
-    pub(super) async fn stop(mut self) {
+    pub(super) async fn stop(self) {
+        self.calendar.stop().await;
+    }
+}
+
+impl Calendar {
+    async fn start() -> Result<Self, JobSchedulerError> {
+        let scheduler = JobScheduler::new().await?;
+        let housekeeping = ring(&scheduler, HOUSEKEEPING).await?;
+        scheduler.start().await?;
+        Ok(Self { scheduler, housekeeping, heard: Instant::now() })
+    }
+
+    async fn restart_if_silent(&mut self) {
+        if self.heard.elapsed() < SILENCE {
+            return;
+        }
+        tracing::error!(
+            event = event::DAEMON_FAULT,
+            "the scheduler has been silent for {} s and is replaced",
+            SILENCE.as_secs()
+        );
+        match Self::start().await {
+            Ok(fresh) => std::mem::replace(self, fresh).stop().await,
+            Err(error) => {
+                self.heard = Instant::now();
+                tracing::error!(event = event::DAEMON_FAULT, %error, "a new scheduler could not be started; it is tried again")
+            }
+        }
+    }
+
+    async fn stop(mut self) {
         if let Err(error) = self.scheduler.shutdown().await {
             tracing::debug!(event = event::DAEMON_FAULT, %error, "the scheduler did not stop cleanly");
         }
@@ -91,4 +118,24 @@ async fn ring(scheduler: &JobScheduler, times: &str) -> Result<mpsc::Receiver<()
     })?;
     scheduler.add(job).await?;
     Ok(rung)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_scheduler_that_keeps_silent_is_replaced_and_looks_go_on_every_second() {
+        let mut ticker = Ticker::start().await.unwrap();
+        // Time is not the calendar's here: whatever it has to do, it is not due.
+        ticker.calendar.scheduler.shutdown().await.unwrap();
+        let begun = Instant::now();
+        let mut looks = 0;
+        while begun.elapsed() < SILENCE + DISPATCH * 60 {
+            looks += u64::from(ticker.next().await == Tick::Dispatch);
+        }
+        assert!(looks >= SILENCE.as_secs() + 60, "{looks}");
+        assert!(ticker.calendar.heard.elapsed() <= DISPATCH * 60, "{:?}", ticker.calendar.heard.elapsed());
+        ticker.stop().await;
+    }
 }

@@ -3,7 +3,6 @@
 //! On disk: `<platform>/<account>/<kind>/<remote_id>[-<name>].<ext>` below the inbox, and `.vaguemestre/` at its root,
 //! where copies are written and synced before they are renamed: nothing unfinished ever shows. All of this blocks.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,13 +11,15 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::archive::layout::{self, hex};
-use crate::archive::write::{self, Folders};
+use crate::archive::write::{self, Destinations, Folders};
 use crate::config::Inbox;
 use crate::ledger::Pending;
 use crate::step::step;
 
 /// Where copies are written, below the inbox.
 const HIDDEN: &str = ".vaguemestre";
+/// Copies open at a time, to be synced together: there may be many couriers.
+const ABREAST: usize = 16;
 /// The business software's user shares our group.
 const FOLDER_MODE: u32 = 0o770;
 
@@ -34,23 +35,30 @@ pub(super) fn hand_over(
         let text = format!("the inbox {} cannot be used: {error}", target.inbox.display());
         return batch.into_iter().map(|pending| (pending, Err(text.clone()))).collect();
     }
-    let mut folders = BTreeSet::new();
-    let mut handed: Vec<(Pending, Result<PathBuf, String>)> = batch
-        .into_iter()
-        .map(|pending| {
-            let outcome = copy(root, known, mark, target, &pending)
-                .inspect(|path| folders.extend(path.parent().map(Path::to_owned)))
-                .map_err(|error| explain(&error, &pending, target));
+    let mut destinations = Destinations::new(&target.inbox, known, FOLDER_MODE);
+    let (mut waiting, mut handed) = (batch.into_iter().peekable(), Vec::new());
+    while waiting.peek().is_some() {
+        let copied: Vec<(Pending, io::Result<Copy>)> = waiting
+            .by_ref()
+            .take(ABREAST)
+            .map(|pending| {
+                let copy = copy(root, &mut destinations, mark, target, &pending);
+                (pending, copy)
+            })
+            .collect();
+        let files: Vec<&File> =
+            copied.iter().filter_map(|(_, copy)| copy.as_ref().ok().map(|copy| &copy.file)).collect();
+        let mut synced = write::sync_all(&files).into_iter();
+        handed.extend(copied.into_iter().map(|(pending, copy)| {
+            let placed = copy.and_then(|copy| copy.place(synced.next()));
+            let outcome = placed.map_err(|error| explain(&error, &pending, target));
             (pending, outcome)
-        })
-        .collect();
-    let failed: BTreeMap<PathBuf, String> = folders
-        .into_iter()
-        .filter_map(|folder| write::sync_folder(&folder).err().map(|error| (folder, error.to_string())))
-        .collect();
+        }));
+    }
+    let failed = destinations.sync();
     for (_, outcome) in &mut handed {
-        let fault = outcome.as_ref().ok().and_then(|path| failed.get(path.parent()?).cloned());
-        if let Some(fault) = fault {
+        let folder = outcome.as_ref().ok().and_then(|path| path.parent()?.strip_prefix(&target.inbox).ok());
+        if let Some(fault) = folder.and_then(|folder| failed.get(folder)) {
             // Found again it would pass for delivered, and syncing again proves nothing: the next try makes it anew.
             let _ = outcome.as_ref().map(std::fs::remove_file);
             *outcome = Err(format!("the folder could not be synced: {fault}"));
@@ -75,26 +83,43 @@ fn prepare(known: &Folders, inbox: &Path) -> io::Result<()> {
     known.make(inbox, Path::new(HIDDEN), FOLDER_MODE)
 }
 
-fn copy(root: &Path, known: &Folders, mark: &str, target: &Inbox, pending: &Pending) -> io::Result<PathBuf> {
+/// A copy that is written, and not in its place yet.
+struct Copy {
+    file: File,
+    temporary: PathBuf,
+    place: PathBuf,
+}
+
+fn copy(
+    root: &Path,
+    destinations: &mut Destinations<'_>,
+    mark: &str,
+    target: &Inbox,
+    pending: &Pending,
+) -> io::Result<Copy> {
     let archived = root.join(&pending.archive_path);
     let extension = archived.extension().map_or_else(|| "bin".into(), |extension| extension.to_string_lossy());
     let relative = layout::inbox_path(&pending.feed, &pending.remote_id, pending.name.as_deref(), &extension);
-    if let Some(folder) = relative.parent() {
-        known.make(&target.inbox, folder, FOLDER_MODE)?;
-    }
+    destinations.prepare(&relative)?;
     let temporary = target.inbox.join(HIDDEN).join(format!("{mark}.{}.part", pending.id));
-    let place = target.inbox.join(&relative);
-    let outcome = copy_bytes(&archived, &temporary, &pending.sha256)
-        .and_then(|copy| copy.set_permissions(Permissions::from_mode(target.file_mode)).map(|()| copy))
-        .and_then(|copy| copy.sync_all())
-        .inspect(|()| step("copy synced"))
-        .and_then(|()| write::place(&temporary, &place));
-    if let Err(error) = outcome {
-        // The copy is of no use; the archive has the document.
-        let _ = std::fs::remove_file(&temporary);
-        return Err(error);
+    let written = copy_bytes(&archived, &temporary, &pending.sha256)
+        .and_then(|file| file.set_permissions(Permissions::from_mode(target.file_mode)).map(|()| file));
+    let file = or_removed(written, &temporary)?;
+    Ok(Copy { file, temporary, place: target.inbox.join(relative) })
+}
+
+impl Copy {
+    /// Gives it its place, if it has been synced.
+    fn place(self, synced: Option<io::Result<()>>) -> io::Result<PathBuf> {
+        let synced = synced.unwrap_or_else(|| Err(io::Error::other("it was not synced")));
+        let placed = synced.inspect(|()| step("copy synced")).and_then(|()| write::place(&self.temporary, &self.place));
+        or_removed(placed, &self.temporary).map(|()| self.place)
     }
-    Ok(place)
+}
+
+/// A copy that came to nothing is of no use: the archive has the document.
+fn or_removed<T>(outcome: io::Result<T>, temporary: &Path) -> io::Result<T> {
+    outcome.inspect_err(|_| drop(std::fs::remove_file(temporary)))
 }
 
 /// Copies and checks: what is handed over is what was stored.

@@ -32,7 +32,9 @@ use facts::Facts;
 use webhook::Hook;
 
 /// Deliveries to an inbox made together.
-const BATCH: u32 = 64;
+const BATCH: u32 = 128;
+/// Documents often come in numbers: a courier that is called waits so long for the rest, and takes them together.
+const GATHERING: Duration = Duration::from_millis(100);
 /// Deliveries taken up together where each is made, and recorded, by itself.
 const HANDFUL: u32 = 8;
 /// Without being called, a courier looks for deliveries whose pause has ended this often.
@@ -113,7 +115,7 @@ impl Courier {
             }
             let wait = round.pause.unwrap_or_default().max(ROUND);
             tokio::select! {
-                Ok(()) = stored.changed(), if round.pause.is_none() => {}
+                () = called(&mut stored), if round.pause.is_none() => {}
                 () = tokio::time::sleep(wait) => {}
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }
@@ -277,6 +279,14 @@ impl Courier {
             }
         };
         Settled { id, created_at, feed, remote_id, outcome }
+    }
+}
+
+/// Waits until something was stored, and a moment for more of it.
+async fn called(stored: &mut watch::Receiver<()>) {
+    match stored.changed().await {
+        Ok(()) => tokio::time::sleep(GATHERING).await,
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
-use super::reception::{judge, measure, set_aside, summary_of};
+use super::aside::set_aside;
+use super::place::tag_of;
+use super::reception::{judge, measure, summary_of};
+use super::syncing::Syncing;
 use super::trust::PROBE;
 use super::{Intake, IntakeError, Sealed};
 use crate::archive::{layout, tag, write};
@@ -73,7 +76,8 @@ async fn keep(intake: &Intake, document: Claimed, path: PathBuf, media_type: Med
         Ok((size, sha256, summary_of(fast, media_type, File::open(path)?)?))
     });
     let (size, sha256, summary) = read.await?;
-    match intake.sort(Sealed { document, path, size, sha256, media_type, summary }).await? {
+    let syncing = Syncing::begin(path.clone(), tag_of(&document));
+    match intake.sort(Sealed { document, path, size, sha256, media_type, summary, syncing }).await? {
         Some(sealed) => intake.keep(sealed, None).await,
         None => Ok(()),
     }

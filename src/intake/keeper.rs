@@ -1,15 +1,19 @@
-//! Keeps sealed documents: syncs, final names and the commit, for all that finish together.
+//! Keeps sealed documents: final names and the commit, for all that are synced meanwhile.
 //!
-//! Durability costs per batch: while one is synced, the next gathers.
+//! Durability costs per batch: while one is recorded, the next gathers.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
 
 use super::place::Unplaced;
+use super::syncing::{Synced, Syncing};
 use super::trust::Trust;
 use super::{IntakeError, place};
 use crate::archive::write::Folders;
@@ -21,8 +25,10 @@ use crate::ledger::{Claimed, Kept, Ledger};
 use crate::log::event;
 
 /// Documents kept together at most.
-const BATCH: usize = 32;
-/// Sealed documents that may wait; then downloads wait too.
+const BATCH: usize = 64;
+/// How long the first of a batch waits for others: nobody waits for it, and a batch costs what one document does.
+const GATHERING: Duration = Duration::from_millis(20);
+/// Sealed documents that may wait to be synced; then downloads wait too.
 const QUEUE: usize = 64;
 /// Labels of a refusal that the log shows.
 const LABELS: usize = 20;
@@ -45,6 +51,8 @@ pub struct Sealed {
     pub media_type: MediaType,
     /// What they say, as far as that is read.
     pub summary: Option<Summary>,
+    /// Its sync.
+    pub syncing: Syncing,
 }
 
 type Reply = oneshot::Sender<Result<(), IntakeError>>;
@@ -125,58 +133,77 @@ struct Desk {
 
 impl Desk {
     async fn work(mut self, mut queue: mpsc::Receiver<Message>) {
-        let mut messages = Vec::with_capacity(BATCH);
-        while queue.recv_many(&mut messages, BATCH).await > 0 {
-            let (mut batch, mut asking) = (Vec::with_capacity(messages.len()), Vec::new());
-            for message in messages.drain(..) {
-                match message {
-                    Message::Keep(waiting) => batch.push(*waiting),
-                    Message::Settled(reply) => asking.push(reply),
+        let (mut syncing, mut batch) = (FuturesUnordered::new(), Vec::with_capacity(BATCH));
+        let (mut open, mut due, mut asking) = (true, None, Vec::new());
+        loop {
+            // Nothing more belongs to this batch: it is full, or nobody is to wait for more.
+            let settled = syncing.is_empty() && (!open || !asking.is_empty());
+            if settled || batch.len() >= BATCH {
+                self.keep(std::mem::take(&mut batch)).await;
+                due = None;
+            }
+            if settled {
+                for reply in asking.drain(..) {
+                    // Nobody waits any more when the daemon stops.
+                    let _: Result<(), ()> = oneshot::Sender::send(reply, ());
+                }
+                if !open {
+                    return;
                 }
             }
-            if !batch.is_empty() {
-                self.keep(batch).await;
-            }
-            for reply in asking {
-                // Nobody waits any more when the daemon stops.
-                let _ = reply.send(());
+            // Whoever asks whether all is settled is answered before anything else comes in.
+            let receives = open && asking.is_empty() && syncing.len() < QUEUE;
+            tokio::select! {
+                biased;
+                message = queue.recv(), if receives => match message {
+                    Some(Message::Keep(waiting)) => syncing.push(synced(*waiting)),
+                    Some(Message::Settled(reply)) => asking.push(reply),
+                    None => open = false,
+                },
+                Some(next) = syncing.next() => {
+                    batch.push(next);
+                    due.get_or_insert_with(|| Instant::now() + GATHERING);
+                }
+                () = reached(due) => {
+                    self.keep(std::mem::take(&mut batch)).await;
+                    due = None;
+                }
             }
         }
     }
 
-    /// One batch. A file that cannot be synced counts as lost, and fails alone. What is synced is safe: where it cannot
+    /// One batch. A file that could not be synced counts as lost, and fails alone. What is synced is safe: where it cannot
     /// get its final name or its row, all intake waits and it is tried again, until the daemon stops.
-    async fn keep(&mut self, batch: Vec<Waiting>) {
-        let (sealed, others): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|waiting| (waiting.sealed, (waiting.poll, waiting.reply))).unzip();
-        let Some(synced) = blocking(move || place::sync_files(sealed)).await else { return };
-        let mut waiting = Vec::with_capacity(synced.len());
-        for ((sealed, synced), (poll, reply)) in synced.into_iter().zip(others) {
+    async fn keep(&mut self, batch: Vec<(Waiting, io::Result<Synced>)>) {
+        let mut safe = Vec::with_capacity(batch.len());
+        for (waiting, synced) in batch {
             match synced {
-                Ok(()) => waiting.push(Waiting { sealed, poll, reply }),
-                Err(source) => self.give_up(sealed, source, reply).await,
+                Ok(synced) => safe.push((waiting, synced)),
+                Err(source) => self.give_up(waiting.sealed, source, waiting.reply).await,
             }
         }
         let mut pause = PAUSE;
-        while !waiting.is_empty() {
-            waiting = self.place_and_record(waiting).await;
-            if waiting.is_empty() || !self.wait(&mut pause).await {
+        while !safe.is_empty() {
+            safe = self.place_and_record(safe).await;
+            if safe.is_empty() || !self.wait(&mut pause).await {
                 break;
             }
         }
-        waiting.into_iter().for_each(|waiting| answer(waiting.reply, Err(IntakeError::Stopping)));
+        safe.into_iter().for_each(|(waiting, _)| answer(waiting.reply, Err(IntakeError::Stopping)));
     }
 
     /// Gives synced files their final names and records them. Answers those that could not be placed.
-    async fn place_and_record(&mut self, batch: Vec<Waiting>) -> Vec<Waiting> {
+    async fn place_and_record(&mut self, batch: Vec<(Waiting, Synced)>) -> Vec<(Waiting, Synced)> {
         let (root, folders) = (Arc::clone(&self.root), Arc::clone(&self.folders));
-        let (sealed, others): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|waiting| (waiting.sealed, (waiting.poll, waiting.reply))).unzip();
+        let (sealed, others): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|(waiting, synced)| ((waiting.sealed, synced), (waiting.poll, waiting.reply)))
+            .unzip();
         let Some(placed) = blocking(move || place::place_all(&root, &folders, sealed)).await else {
             return Vec::new();
         };
         let (mut kept, mut rejected, mut replies, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for ((sealed, placed), (poll, reply)) in placed.into_iter().zip(others) {
+        for ((sealed, synced, placed), (poll, reply)) in placed.into_iter().zip(others) {
             match placed {
                 Ok(archive_path) => {
                     rejected.push(sealed.summary.as_ref().and_then(|summary| summary.rejected.clone()));
@@ -188,7 +215,7 @@ impl Desk {
                     tracing::error!(event = event::DISK_LOW, feed = %sealed.document.feed, %error,
                         "{} of {} is safe, and cannot be placed in the archive: {error}; make room or mend the disk, it \
                          is tried again", sealed.document.remote_id, sealed.document.feed);
-                    left.push(Waiting { sealed, poll, reply });
+                    left.push((Waiting { sealed, poll, reply }, synced));
                 }
             }
         }
@@ -208,7 +235,7 @@ impl Desk {
     }
 
     /// A sync failed: it is never tried again, and nothing is collected before the disk has proved itself.
-    async fn give_up(&self, sealed: Sealed, source: std::io::Error, reply: Reply) {
+    async fn give_up(&self, sealed: Sealed, source: io::Error, reply: Reply) {
         self.trust.doubt(&source);
         let root = Arc::clone(&self.root);
         if let Some(error) = blocking(move || place::condemn(&root, sealed, source)).await {
@@ -267,6 +294,19 @@ impl Desk {
                 return None;
             }
         }
+    }
+}
+
+/// `waiting`, once its sync has ended.
+async fn synced(mut waiting: Waiting) -> (Waiting, io::Result<Synced>) {
+    let outcome = waiting.sealed.syncing.outcome().await;
+    (waiting, outcome)
+}
+
+async fn reached(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 

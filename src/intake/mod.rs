@@ -1,15 +1,19 @@
 //! From bytes to a fact: a body is received, checked, kept (or set aside), and recorded with its deliveries.
 //!
 //! The order, which survives any crash (F5): the temporary file bears the row's number; a body that has ended and
-//! passed its checks is renamed at once to a name that holds its size and SHA-256; then, in batches, files are synced,
+//! passed its checks is renamed at once to a name that holds its size and SHA-256, and synced; then, in batches, files are
 //! renamed to their stems, folders synced, and one commit says `stored`. After a crash [`adoption`] takes up every file
 //! whose content matches its name.
 
 mod adoption;
+mod aside;
 mod keeper;
 mod place;
 mod reception;
 mod sorting;
+mod syncing;
+#[cfg(test)]
+mod tests;
 mod trust;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +25,7 @@ use tokio::task::spawn_blocking;
 pub use adoption::{Adopted, Measured, adopt, measure_copy, rescue};
 pub use keeper::Sealed;
 pub use reception::{Objection, Reception, Verdict, measure};
+pub use syncing::Syncing;
 
 use crate::archive::{layout, write};
 use crate::clock::Clock;

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use super::place::tag_of_claim;
+use super::aside::{partial_name, partial_stem, set_aside};
+use super::place::tag_of;
+use super::syncing::{Report, Syncing};
 use super::{IntakeError, Sealed};
 use crate::archive::layout::{self, hex};
 use crate::archive::tag;
@@ -121,7 +124,19 @@ impl Reception {
     /// # Errors
     /// When the disk fails.
     pub async fn finish(self) -> Result<Verdict, IntakeError> {
-        self.blocking(finish).await
+        let failed = disk(&self.temporary());
+        let (answer, verdict) = oneshot::channel();
+        // What is sealed is told at once, and synced meanwhile.
+        spawn_blocking(move || match finish(self) {
+            Ok((verdict, sealed)) => {
+                let told = answer.send(Ok(verdict));
+                if let (Ok(()), Some((file, report))) = (told, sealed) {
+                    report.of(Ok(file));
+                }
+            }
+            Err(error) => drop(answer.send(Err(error))),
+        });
+        verdict.await.unwrap_or_else(|_| Err(io::Error::other("the thread that wrote it died"))).map_err(failed)
     }
 
     /// The body has ended, and is not to be taken for the document, because of `doubt`: sets it aside.
@@ -221,7 +236,10 @@ fn create(root: &Path, path: &Path, name: &str) -> io::Result<File> {
     }
 }
 
-fn finish(reception: Reception) -> io::Result<Verdict> {
+/// A sealed file, which says what it is if that is so, and what is to be told once it is synced.
+type Unsynced = ((bool, File), Report);
+
+fn finish(reception: Reception) -> io::Result<(Verdict, Option<Unsynced>)> {
     let temporary = reception.temporary();
     let Reception { root, document, size, buffer, spilled, .. } = reception;
     // A body that never left memory is judged there; a larger one is read back from its file.
@@ -238,10 +256,10 @@ fn finish(reception: Reception) -> io::Result<Verdict> {
     };
     match judgement {
         Ok(content) => {
-            let sha256 = hex(&spilled.hash.finalize());
-            seal(&root, document, &spilled.path, size, sha256, content).map(|sealed| Verdict::Return(Box::new(sealed)))
+            let (sealed, unsynced) = seal(&root, document, spilled, size, content)?;
+            Ok((Verdict::Return(Box::new(sealed)), Some(unsynced)))
         }
-        Err(reason) => set_refused_aside(&root, &document, spilled, reason.into()),
+        Err(reason) => set_refused_aside(&root, &document, spilled, reason.into()).map(|verdict| (verdict, None)),
     }
 }
 
@@ -288,22 +306,23 @@ pub(super) fn summary_of<R: io::Read + io::Seek>(
     if fast && media_type == MediaType::Xml { summarise(reader) } else { Ok(None) }
 }
 
-/// Renames a checked body to the name that tells what it is: from here on a crash loses nothing.
+/// Renames a checked body to the name that tells what it is: from here on a crash of ours loses nothing.
 fn seal(
     root: &Path,
     document: Claimed,
-    temporary: &Path,
+    Spilled { path: temporary, file, hash }: Spilled,
     size: u64,
-    sha256: String,
     (media_type, summary): Content,
-) -> io::Result<Sealed> {
+) -> io::Result<(Sealed, Unsynced)> {
+    let sha256 = hex(&hash.finalize());
     let path = sealed_path(root, &document, size, &sha256, false);
     // It says of itself what it is, should the ledger be lost.
-    tag::attach(temporary, &tag_of_claim(&document))?;
+    let tagged = tag::attach(&file, &tag_of(&document))?;
     step("seal");
     std::fs::rename(temporary, &path)?;
     step("sealed");
-    Ok(Sealed { document, path, size, sha256, media_type, summary })
+    let (syncing, report) = Syncing::awaited();
+    Ok((Sealed { document, path, size, sha256, media_type, summary, syncing }, ((tagged, file), report)))
 }
 
 fn sealed_path(root: &Path, document: &Claimed, size: u64, sha256: &str, accepted: bool) -> PathBuf {
@@ -331,7 +350,8 @@ pub(super) async fn accept(root: Arc<PathBuf>, document: Claimed, path: PathBuf)
             io::copy(&mut File::open(&path)?, &mut copy)?;
             let copy = sealed_path(&root, &document, size, &sha256, true);
             std::fs::rename(temporary, &copy)?;
-            Ok(Sealed { document, path: copy, size, sha256, media_type, summary })
+            let syncing = Syncing::begin(copy.clone(), tag_of(&document));
+            Ok(Sealed { document, path: copy, size, sha256, media_type, summary, syncing })
         }
     });
     sealed.await.map_err(|error| failed(error.into()))?.map_err(disk(&path))
@@ -355,39 +375,4 @@ pub fn measure(path: &Path) -> io::Result<(u64, String)> {
         size += count as u64;
         io::BufRead::consume(&mut file, count);
     }
-}
-
-/// Moves a file to the quarantine under `name` (or a numbered variant: nothing there is ever replaced), durably. One that
-/// cannot be synced goes there all the same, as `….unsynced`, so that nobody takes it for safe later.
-/// Answers its path relative to the state directory.
-pub(super) fn set_aside(root: &Path, file: &Path, name: &str) -> io::Result<String> {
-    if let Err(error) = write::sync_file(file) {
-        move_aside(root, file, &format!("{name}.unsynced"))?;
-        return Err(error);
-    }
-    let path = move_aside(root, file, name)?;
-    write::sync_folder(&root.join(layout::QUARANTINE))?;
-    Ok(path)
-}
-
-/// The same without a sync.
-pub(super) fn move_aside(root: &Path, file: &Path, name: &str) -> io::Result<String> {
-    let folder = root.join(layout::QUARANTINE);
-    for number in 0..1000 {
-        let name = if number == 0 { name.to_owned() } else { format!("{name}.{number}") };
-        match write::place(file, &folder.join(&name)) {
-            Ok(()) => return Ok(format!("{}/{name}", layout::QUARANTINE)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::other(format!("{} holds a thousand files named {name}; clear it", folder.display())))
-}
-
-pub(super) fn partial_stem(document: &Claimed) -> String {
-    layout::safe_name(&format!("{}.{}", document.feed.as_str().replace('/', "."), document.remote_id))
-}
-
-fn partial_name(document: &Claimed) -> String {
-    format!("{}.part", partial_stem(document))
 }

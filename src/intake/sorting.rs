@@ -1,5 +1,7 @@
 //! Which feed a file belongs to, by what it is: the folder of a circuit holds acknowledgements and signed files alike.
 
+use super::place::tag_of;
+use super::syncing::Syncing;
 use super::{Intake, IntakeError, Sealed};
 use crate::archive::layout;
 use crate::content::MediaType;
@@ -31,6 +33,11 @@ impl Intake {
                 let stem = layout::stem_of_other(&document.stem, &document.feed, &owner);
                 if self.ledger.reassign(document.id, owner.clone(), stem.clone()).await? {
                     (sealed.document.feed, sealed.document.stem) = (owner, stem);
+                    // Its tag names another feed now.
+                    sealed.syncing = match sealed.syncing.outcome().await {
+                        Ok(_) => Syncing::begin(sealed.path.clone(), tag_of(&sealed.document)),
+                        Err(error) => Syncing::failed(error),
+                    };
                     return Ok(Some(sealed));
                 }
                 format!("it is {what}, and {feed} knows it already: left to that")

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
-use super::{Ledger, LedgerError, gather, time};
+use super::{Ledger, LedgerError, gather, gather_into, time};
 use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName};
 
@@ -129,6 +129,19 @@ impl Ledger {
     /// # Errors
     /// When the ledger fails.
     pub async fn feeds(&self) -> Result<Vec<FeedRow>, LedgerError> {
+        self.feeds_as(Some).await
+    }
+
+    /// What `made` makes of each feed that the ledger knows, by name: of thousands, only that is held.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn feeds_as<T>(&self, mut made: impl FnMut(FeedRow) -> Option<T>) -> Result<Vec<T>, LedgerError> {
+        // Of thousands, a list that grew would hold half as much again, and twice as much while it grows.
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM feeds")
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|error| self.error(error))?;
         let rows = sqlx::query(
             "SELECT feed, configured, last_listed_at, next_poll_at, last_success_at, last_document_at, failing_since,
                     last_outcome, last_error, consecutive_failures, still_listed, refused_entries,
@@ -136,7 +149,8 @@ impl Ledger {
              FROM feeds ORDER BY feed",
         )
         .fetch(&self.readers);
-        gather(rows, feed_row).await.map_err(|error| self.error(error))
+        let feeds = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
+        gather_into(feeds, rows, |row| made(feed_row(row)?)).await.map_err(|error| self.error(error))
     }
 
     /// Documents of `feed` that `filter` accepts, oldest first, handed to `each` one by one.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{QueryBuilder, Row as _};
+use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use super::{Ledger, LedgerError, time};
 use crate::clock::stamp;
@@ -40,6 +40,9 @@ pub(super) const BACKLOG: &str =
     "SELECT feed, target, 'pending', count(*) FROM deliveries INDEXED BY deliveries_pending WHERE state = 'pending' GROUP BY feed, target
      UNION ALL SELECT feed, target, 'failed', count(*) FROM deliveries INDEXED BY deliveries_failed WHERE state = 'failed' GROUP BY feed, target
      UNION ALL SELECT feed, target, 'abandoned', count(*) FROM deliveries INDEXED BY deliveries_abandoned WHERE state = 'abandoned' GROUP BY feed, target";
+
+/// Deliveries recorded by one statement.
+const CHUNK: usize = 500;
 
 /// A delivery that is due.
 #[derive(Clone, Debug)]
@@ -157,8 +160,12 @@ impl Ledger {
     pub async fn settle_deliveries(&self, settled: Vec<Settled>, now: Timestamp) -> Result<(), LedgerError> {
         self.write(move |c| {
             Box::pin(async move {
-                for one in &settled {
-                    settle(c, one, &stamp(now)).await?;
+                let (made, failed): (Vec<_>, Vec<_>) = settled.iter().partition(|one| one.outcome.is_ok());
+                for one in failed {
+                    set_back(c, one, &stamp(now)).await?;
+                }
+                for made in made.chunks(CHUNK) {
+                    conclude(c, made, &stamp(now)).await?;
                 }
                 Ok(())
             })
@@ -242,48 +249,78 @@ fn pending(row: &SqliteRow) -> Option<Pending> {
     })
 }
 
-async fn settle(c: &mut SqliteConnection, one: &Settled, now: &str) -> Result<(), sqlx::Error> {
-    let (state, delivered, error, next) = match &one.outcome {
-        Ok(()) => ("delivered", Some(now), None, None),
-        Err(Setback { error, next: Some(next) }) => ("failed", None, Some(error.as_str()), Some(stamp(*next))),
-        Err(Setback { error, next: None }) => ("abandoned", None, Some(error.as_str()), None),
-    };
+/// One that was not made.
+async fn set_back(c: &mut SqliteConnection, one: &Settled, now: &str) -> Result<(), sqlx::Error> {
+    let Err(Setback { error, next }) = &one.outcome else { return Ok(()) };
     sqlx::query(
-        "UPDATE deliveries SET state = $1, attempts = attempts + 1, delivered_at = $2, error = $3,
-             next_try_at = coalesce($4, next_try_at),
-             failing_since = CASE $1 WHEN 'delivered' THEN NULL ELSE coalesce(failing_since, $7) END
+        "UPDATE deliveries SET state = $1, attempts = attempts + 1, delivered_at = NULL, error = $2,
+             next_try_at = coalesce($3, next_try_at), failing_since = coalesce(failing_since, $4)
          WHERE id = $5 AND created_at = $6",
     )
-    .bind(state)
-    .bind(delivered)
+    .bind(if next.is_some() { "failed" } else { "abandoned" })
     .bind(error)
-    .bind(next)
+    .bind(next.map(stamp))
+    .bind(now)
     .bind(one.id)
     .bind(&one.created_at)
-    .bind(now)
-    .execute(&mut *c)
+    .execute(c)
     .await?;
-    if one.outcome.is_ok() {
-        sqlx::query(
-            "UPDATE documents SET state = 'delivered' WHERE feed = $1 AND remote_id = $2 AND state = 'stored'
-                 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE feed = $1 AND remote_id = $2
-                     AND state <> 'delivered')",
-        )
-        .bind(one.feed.as_str())
-        .bind(&one.remote_id)
-        .execute(&mut *c)
-        .await?;
-        // The platform is told now, where it is told of documents delivered.
-        sqlx::query(
-            "UPDATE feeds SET resume_at = $3 WHERE feed = $1 AND resume_at IS NULL AND EXISTS (
-                 SELECT 1 FROM documents WHERE documents.feed = $1 AND remote_id = $2 AND release = 'delivered'
-                     AND state = 'delivered' AND released_at IS NULL)",
-        )
-        .bind(one.feed.as_str())
-        .bind(&one.remote_id)
-        .bind(now)
-        .execute(c)
-        .await?;
-    }
     Ok(())
+}
+
+/// Those that were made, and what that means for their documents.
+async fn conclude(c: &mut SqliteConnection, made: &[&Settled], now: &str) -> Result<(), sqlx::Error> {
+    delivered(made, now).build().execute(&mut *c).await?;
+    documents_delivered(made).build().execute(&mut *c).await?;
+    released(made, now).build().execute(c).await?;
+    Ok(())
+}
+
+/// `created_at`: one that was ordered anew meanwhile is still to be made.
+pub(super) fn delivered(made: &[&Settled], now: &str) -> QueryBuilder<Sqlite> {
+    let mut update = QueryBuilder::new("WITH made (id, created_at) AS (");
+    update.push_values(made, |mut row, one| {
+        row.push_bind(one.id).push_bind(one.created_at.clone());
+    });
+    update.push(") UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, delivered_at = ");
+    update.push_bind(now.to_owned());
+    update.push(
+        ", error = NULL, failing_since = NULL FROM made
+         WHERE deliveries.id = made.id AND deliveries.created_at = made.created_at",
+    );
+    update
+}
+
+/// Documents that every target has now.
+pub(super) fn documents_delivered(made: &[&Settled]) -> QueryBuilder<Sqlite> {
+    let mut update = with_documents(made);
+    update.push(
+        "UPDATE documents SET state = 'delivered' FROM made
+         WHERE documents.feed = made.feed AND documents.remote_id = made.remote_id AND state = 'stored' AND NOT EXISTS (
+             SELECT 1 FROM deliveries WHERE deliveries.feed = made.feed AND deliveries.remote_id = made.remote_id
+                 AND deliveries.state <> 'delivered')",
+    );
+    update
+}
+
+/// The platform is told now, where it is told of documents delivered.
+pub(super) fn released(made: &[&Settled], now: &str) -> QueryBuilder<Sqlite> {
+    let mut update = with_documents(made);
+    update.push("UPDATE feeds SET resume_at = ").push_bind(now.to_owned());
+    update.push(
+        " WHERE resume_at IS NULL AND feed IN (
+             SELECT documents.feed FROM made CROSS JOIN documents
+                 ON documents.feed = made.feed AND documents.remote_id = made.remote_id
+             WHERE release = 'delivered' AND state = 'delivered' AND released_at IS NULL)",
+    );
+    update
+}
+
+fn with_documents(made: &[&Settled]) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("WITH made (feed, remote_id) AS (");
+    query.push_values(made, |mut row, one| {
+        row.push_bind(one.feed.as_str().to_owned()).push_bind(one.remote_id.clone());
+    });
+    query.push(") ");
+    query
 }

@@ -1,9 +1,12 @@
 //! Table `documents`: from listing to keeping, one verb per edge of a document's state.
 
-use jiff::Timestamp;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use std::collections::HashMap;
 
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
+
+use super::share::Share;
 use super::{Ledger, LedgerError, time};
 use crate::clock::stamp;
 use crate::feed::{DocumentState, FeedName, RemoteDocument, RemoteFile};
@@ -90,6 +93,50 @@ pub struct Claimed {
     pub file: Option<RemoteFile>,
 }
 
+/// Documents that are to be claimed.
+pub(super) type Claims = Share<Wanted, Option<Claimed>>;
+
+/// A document that is to be claimed.
+pub(super) struct Wanted {
+    pub(super) id: i64,
+    /// Where its copy will lie, if that is not fixed yet.
+    pub(super) stem: String,
+    pub(super) run: String,
+    pub(super) now: String,
+}
+
+pub(super) fn claims() -> Claims {
+    Share::new(|c, wanted| {
+        Box::pin(async move {
+            let rows = claim(&wanted).build().fetch_all(c).await?;
+            let mut claimed: HashMap<i64, Claimed> =
+                rows.iter().filter_map(claimed).map(|document| (document.id, document)).collect();
+            Ok(wanted.iter().map(|wanted| claimed.remove(&wanted.id)).collect())
+        })
+    })
+}
+
+/// One statement, which looks each document up by its row. Whoever wants one holds a connection, of which there are 4096 at
+/// most: SQLite takes twice as many.
+pub(super) fn claim(wanted: &[Wanted]) -> QueryBuilder<Sqlite> {
+    let mut claim = QueryBuilder::new("WITH wanted (id, stem, run, now) AS (");
+    claim.push_values(wanted, |mut row, wanted| {
+        row.push_bind(wanted.id).push_bind(wanted.stem.clone()).push_bind(wanted.run.clone());
+        row.push_bind(wanted.now.clone());
+    });
+    claim.push(claimed_by!(
+        ") UPDATE documents SET interruptions = interruptions + CASE state WHEN 'fetching' THEN 1 ELSE 0 END,
+             setbacks = setbacks + CASE state WHEN 'fetching' THEN 1 ELSE 0 END,
+             state = 'fetching', claimed_by = wanted.run, requested_at = wanted.now,
+             stem = coalesce(documents.stem, wanted.stem)
+         FROM wanted WHERE documents.id = wanted.id
+             AND (state IN ('listed', 'failed') OR (state = 'fetching' AND claimed_by <> wanted.run))
+         RETURNING",
+        ""
+    ));
+    claim
+}
+
 impl Claimed {
     /// The document as its platform knows it.
     #[must_use]
@@ -131,8 +178,9 @@ impl Ledger {
             .collect())
     }
 
-    /// Claims a document with the place of its copy, in one statement, before its download leaves. A claim of a run
-    /// that died is taken over, and counts as an interruption. `None` where there is nothing to claim any more.
+    /// Claims a document with the place of its copy, before its download leaves: those asked for at the same time by one
+    /// statement. A claim of a run that died is taken over, and counts as an interruption. `None` where there is nothing to
+    /// claim any more.
     ///
     /// # Errors
     /// When the ledger fails: then no request may leave.
@@ -143,27 +191,8 @@ impl Ledger {
         stem: String,
         now: Timestamp,
     ) -> Result<Option<Claimed>, LedgerError> {
-        let run = run.to_owned();
-        self.write(move |c| {
-            Box::pin(async move {
-                let row = sqlx::query(claimed_by!(
-                    "UPDATE documents SET interruptions = interruptions + CASE state WHEN 'fetching' THEN 1 ELSE 0 END,
-                         setbacks = setbacks + CASE state WHEN 'fetching' THEN 1 ELSE 0 END,
-                         state = 'fetching', claimed_by = $1, requested_at = $2, stem = coalesce(stem, $3)
-                     WHERE id = $4 AND (state IN ('listed', 'failed') OR (state = 'fetching' AND claimed_by <> $1))
-                     RETURNING",
-                    ""
-                ))
-                .bind(run)
-                .bind(stamp(now))
-                .bind(stem)
-                .bind(id)
-                .fetch_optional(c)
-                .await?;
-                Ok(row.as_ref().and_then(claimed))
-            })
-        })
-        .await
+        let wanted = Wanted { id, stem, run: run.to_owned(), now: stamp(now) };
+        self.claims.run(self.writer()?, wanted).await
     }
 
     /// Claims a document in state `seen` for bytes that an operator takes: no pass ever sees it as one to be fetched.

@@ -1,10 +1,12 @@
 //! Table `feeds`: who is due, and plans.
 
-use jiff::{SignedDuration, Timestamp};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use std::collections::BTreeSet;
 
-use super::{Ledger, LedgerError, gather, riders, time};
+use jiff::{SignedDuration, Timestamp};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
+
+use super::{Ledger, LedgerError, among, gather, riders, time};
 use crate::clock::{BootTime, stamp};
 use crate::feed::FeedName;
 
@@ -48,8 +50,8 @@ macro_rules! free {
         "AND configured = 1 AND claimed_by IS NULL AND (not_before IS NULL OR not_before <= $1 OR not_before > $3)"
     };
 }
-/// What [`Ledger::due`] asks of each platform, once a second. Each of the two times has an index that gives the earliest
-/// first, so that no more rows are read than are wanted, however many are overdue.
+/// What [`Ledger::due`] asks of each platform. Each of the two times has an index that gives the earliest first, so that no
+/// more rows are read than are wanted, however many are overdue.
 pub(super) const DUE: &str = concat!(
     "SELECT feed, next_poll_at, resume_at, last_listed_at, last_listed_boot_id, last_listed_boot_ms,
          first_listed_at IS NOT NULL, not_before
@@ -62,7 +64,47 @@ pub(super) const DUE: &str = concat!(
     " ORDER BY resume_at LIMIT $2) AS resumed)
      ORDER BY CASE WHEN resume_at < next_poll_at THEN resume_at ELSE next_poll_at END LIMIT $2"
 );
+
+/// What a tick finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToDo {
+    /// A command's request waits.
+    pub requests: bool,
+    /// The time of a feed has come, whether it may be polled or not.
+    pub polls: bool,
+}
+
+/// What [`Ledger::to_do`] asks.
+pub(super) fn to_do(platforms: &BTreeSet<String>, now: Timestamp) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT EXISTS (SELECT 1 FROM requests WHERE state = 'pending'), FALSE");
+    for time in ["led_by IS NULL AND next_poll_at", "resume_at"].into_iter().filter(|_| !platforms.is_empty()) {
+        query
+            .push(format!(" OR EXISTS (SELECT 1 FROM feeds WHERE configured = 1 AND {time} <= "))
+            .push_bind(stamp(now));
+        among(&mut query, " AND platform", platforms.iter().map(String::as_str));
+        query.push(")");
+    }
+    query
+}
+
 impl Ledger {
+    /// What there is to do at `now`, for feeds of `platforms`. Asked at every tick, and all that is asked while all are idle.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn to_do(&self, platforms: &BTreeSet<String>, now: Timestamp) -> Result<ToDo, LedgerError> {
+        let mut asked = self.asked.lock().await;
+        let connection = match asked.take() {
+            Some(connection) => Ok(connection),
+            None => self.readers.acquire().await,
+        };
+        let mut connection = connection.map_err(|error| self.error(error))?;
+        let row = to_do(platforms, now).build().fetch_one(&mut *connection).await;
+        let row = row.map_err(|error| self.error(error))?;
+        *asked = Some(connection);
+        Ok(ToDo { requests: row.get(0), polls: row.get(1) })
+    }
+
     /// The feeds of `platform` that are due at `now`, earliest first, at most `limit`, and not claimed; not those whose
     /// platform asked not to be called yet.
     ///

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use sqlx::{QueryBuilder, Row as _};
 
 use super::documents::file;
 use super::listing::ListingTerms;
-use super::{Ledger, LedgerError, time};
+use super::{Ledger, LedgerError, among, time};
 use crate::clock::stamp;
 use crate::config::Release;
 use crate::feed::{DocumentState, FeedName, Kind, RemoteDocument, RemoteFile};
@@ -227,16 +227,6 @@ pub(super) const fn word(release: Release) -> &'static str {
 /// The size as a column holds it.
 pub(super) fn size(file: &RemoteFile) -> Option<i64> {
     file.size.and_then(|size| size.try_into().ok())
-}
-
-/// Adds ` IN (…)` with `values` bound behind `column`.
-pub(super) fn among<'a>(query: &mut QueryBuilder<Sqlite>, column: &str, values: impl Iterator<Item = &'a str>) {
-    query.push(column).push(" IN (");
-    let mut list = query.separated(", ");
-    for value in values {
-        list.push_bind(value.to_owned());
-    }
-    list.push_unseparated(")");
 }
 
 /// Those of `documents` that `other` does not have: one that it passed over for its content is another matter.

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::files::{self, Files};
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, among};
 use crate::clock::stamp;
 use crate::config::Release;
 use crate::feed::{DocumentState, FeedName, RemoteDocument};
@@ -100,10 +100,13 @@ async fn record(
         recorded.held += (before - documents.len()) as u64;
     }
     for chunk in documents.chunks(CHUNK) {
-        let held: i64 = held(feed, chunk).build_query_scalar().fetch_one(&mut *c).await?;
+        let (known, held): (i64, i64) = known(feed, chunk).build_query_as().fetch_one(&mut *c).await?;
         recorded.held += held.unsigned_abs();
         files::follow(c, Files { feed, shown: chunk }, terms).await?;
-        recorded.new += insert(feed, chunk, terms).build().execute(&mut *c).await?.rows_affected();
+        // A platform that shows what it has shown before, again and again, costs one lookup for each.
+        if known.unsigned_abs() < chunk.len() as u64 {
+            recorded.new += insert(feed, chunk, terms).build().execute(&mut *c).await?.rows_affected();
+        }
     }
     Ok(recorded)
 }
@@ -133,11 +136,12 @@ fn insert(feed: &FeedName, documents: &[RemoteDocument], terms: &ListingTerms) -
     insert
 }
 
-/// Counts those of `documents` that are held. `+state`: to be looked up by feed and id, not by walking all that is held.
-pub(super) fn held(feed: &FeedName, documents: &[RemoteDocument]) -> QueryBuilder<Sqlite> {
-    let mut lookup =
-        QueryBuilder::new("SELECT count(*) FROM documents WHERE +state IN ('stored', 'delivered') AND feed = ");
+/// Counts those of `documents` that have a row, and of these those that are held.
+pub(super) fn known(feed: &FeedName, documents: &[RemoteDocument]) -> QueryBuilder<Sqlite> {
+    let mut lookup = QueryBuilder::new(
+        "SELECT count(*), count(*) FILTER (WHERE state IN ('stored', 'delivered')) FROM documents WHERE feed = ",
+    );
     lookup.push_bind(feed.as_str().to_owned());
-    files::among(&mut lookup, " AND remote_id", documents.iter().map(|it| it.id.as_str()));
+    among(&mut lookup, " AND remote_id", documents.iter().map(|it| it.id.as_str()));
     lookup
 }

@@ -35,6 +35,7 @@ mod requests;
 mod restoring;
 mod retention;
 mod riders;
+mod share;
 mod subjects;
 mod targets;
 #[cfg(test)]
@@ -49,8 +50,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{Stream, StreamExt as _};
 use jiff::Timestamp;
-use sqlx::SqlitePool;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{QueryBuilder, Sqlite, SqlitePool};
+use tokio::sync::Mutex;
 
 pub use accounts::{AccountRow, CertificateFacts, Span};
 pub use actions::Action;
@@ -64,7 +67,7 @@ pub use deliveries::{Backlog, Backlogs, Pending, Setback, Settled};
 pub use documents::{Claimed, Cursor, Open, OpenTerms};
 pub use dossier::{DeliveryRow, Dossier, TryRow};
 pub use error::LedgerError;
-pub use feeds::Due;
+pub use feeds::{Due, ToDo};
 pub use files::{Remaining, Unreleased};
 pub use forgetting::{Belongings, Departure, Leaving};
 pub use incidents::Incidents;
@@ -93,7 +96,10 @@ pub struct Ledger {
     path: Arc<PathBuf>,
     seed: [u8; 32],
     readers: SqlitePool,
+    /// The reader that is asked at every tick: to take one and give it back would cost more than the question.
+    asked: Arc<Mutex<Option<PoolConnection<Sqlite>>>>,
     writer: Option<writer::Writer>,
+    claims: documents::Claims,
 }
 
 impl Ledger {
@@ -115,13 +121,15 @@ impl Ledger {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + 'static,
     {
-        match &self.writer {
-            Some(writer) => writer.run(Box::new(statement)).await,
-            None => Err(LedgerError::ReadOnly {
-                path: self.path.as_ref().clone(),
-                detail: "it was opened for reading".to_owned(),
-            }),
-        }
+        self.writer()?.run(Box::new(statement)).await
+    }
+
+    fn writer(&self) -> Result<&writer::Writer, LedgerError> {
+        let refusal = || LedgerError::ReadOnly {
+            path: self.path.as_ref().clone(),
+            detail: "it was opened for reading".to_owned(),
+        };
+        self.writer.as_ref().ok_or_else(refusal)
     }
 
     fn error(&self, error: sqlx::Error) -> LedgerError {
@@ -139,14 +147,32 @@ impl std::fmt::Debug for Ledger {
 /// take several times the memory of all that is made of them.
 async fn gather<T>(
     rows: impl Stream<Item = Result<SqliteRow, sqlx::Error>>,
+    made: impl FnMut(&SqliteRow) -> Option<T>,
+) -> Result<Vec<T>, sqlx::Error> {
+    gather_into(Vec::new(), rows, made).await
+}
+
+/// The same, behind what `all` holds already.
+async fn gather_into<T>(
+    mut all: Vec<T>,
+    rows: impl Stream<Item = Result<SqliteRow, sqlx::Error>>,
     mut made: impl FnMut(&SqliteRow) -> Option<T>,
 ) -> Result<Vec<T>, sqlx::Error> {
     let mut rows = std::pin::pin!(rows);
-    let mut all = Vec::new();
     while let Some(row) = rows.next().await {
         all.extend(made(&row?));
     }
     Ok(all)
+}
+
+/// Adds ` IN (…)` with `values` bound behind `column`.
+fn among<'a>(query: &mut QueryBuilder<Sqlite>, column: &str, values: impl Iterator<Item = &'a str>) {
+    query.push(column).push(" IN (");
+    let mut list = query.separated(", ");
+    for value in values {
+        list.push_bind(value.to_owned());
+    }
+    list.push_unseparated(")");
 }
 
 /// Reads a time that we wrote ourselves; a text that is none counts as absent.

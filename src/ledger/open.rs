@@ -13,7 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqlitePool};
 
 use super::writer::Writer;
-use super::{FILE, Ledger, LedgerError};
+use super::{FILE, Ledger, LedgerError, documents};
 use crate::clock::stamp;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -27,7 +27,7 @@ const CHECKED_WHOLE: u64 = 256 << 20;
 /// SQLite versions before this one can corrupt a WAL that two connections write (<https://sqlite.org/wal.html>).
 const SOUND_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
-/// Connections that read.
+/// Connections that read, at most; a daemon keeps one of them for its ticks.
 const READERS: u32 = 3;
 
 impl Ledger {
@@ -51,7 +51,7 @@ impl Ledger {
         let path = Arc::new(path);
         let readers = readers(&path).await?;
         let writer = Writer::start(connection, Arc::clone(&path));
-        Ok(Self { path, seed, readers, writer: Some(writer) })
+        Ok(Self { path, seed, readers, asked: Arc::default(), writer: Some(writer), claims: documents::claims() })
     }
 
     /// Opens it for reading only, beside a daemon or without one; never makes or migrates it.
@@ -70,7 +70,8 @@ impl Ledger {
         let seed: Vec<u8> =
             sqlx::query_scalar("SELECT seed FROM installation").fetch_one(&readers).await.map_err(failed)?;
         let seed = seed.try_into().map_err(|_| corrupt(&path, "its seed is not of 32 bytes"))?;
-        Ok(Self { path: Arc::new(path), seed, readers, writer: None })
+        let (path, claims) = (Arc::new(path), documents::claims());
+        Ok(Self { path, seed, readers, asked: Arc::default(), writer: None, claims })
     }
 
     /// Opens it to leave a request for the daemon that holds the state directory: writes only rows of `requests`.
@@ -87,6 +88,7 @@ impl Ledger {
 
     /// Waits until everything written is durable and closes the connections (the last one checkpoints the WAL).
     pub async fn close(&self) {
+        drop(self.asked.lock().await.take());
         self.readers.close().await;
         if let Some(writer) = &self.writer {
             writer.close().await;
@@ -173,6 +175,8 @@ async fn readers(path: &Path) -> Result<SqlitePool, LedgerError> {
     SqlitePoolOptions::new()
         .max_connections(READERS)
         .min_connections(0)
+        // A file does not hang up: asking each time whether the connection lives would double what a look costs.
+        .test_before_acquire(false)
         .idle_timeout(Duration::from_secs(60))
         .acquire_timeout(Duration::from_secs(30))
         .connect_with(options)

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::Row as _;
 
-use super::keeping::deliver;
+use super::keeping::{deliver, to_each};
 use super::{Ledger, LedgerError};
 use crate::clock::stamp;
 use crate::feed::FeedName;
@@ -75,8 +75,8 @@ impl Ledger {
     pub async fn replay(&self, ids: Vec<i64>, targets: Vec<String>, now: Timestamp) -> Result<u64, LedgerError> {
         self.write(move |c| {
             Box::pin(async move {
-                let mut count = 0;
-                for id in ids {
+                let mut orders = Vec::new();
+                for &id in &ids {
                     let held = sqlx::query(
                         "UPDATE documents SET state = 'stored'
                          WHERE id = $1 AND state IN ('stored', 'delivered') AND archive_path IS NOT NULL AND purged_at IS NULL",
@@ -85,11 +85,11 @@ impl Ledger {
                     .execute(&mut *c)
                     .await?;
                     if held.rows_affected() > 0 {
-                        deliver(c, id, &targets, &stamp(now)).await?;
-                        count += 1;
+                        orders.push(id);
                     }
                 }
-                Ok(count)
+                deliver(c, &to_each(&orders, &targets), &stamp(now)).await?;
+                Ok(orders.len() as u64)
             })
         })
         .await

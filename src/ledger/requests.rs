@@ -59,17 +59,6 @@ impl Ledger {
         .await
     }
 
-    /// Whether some request waits: a cheap look, made at every tick.
-    ///
-    /// # Errors
-    /// When the ledger fails.
-    pub async fn requests_wait(&self) -> Result<bool, LedgerError> {
-        sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT 1 FROM requests WHERE state = 'pending')")
-            .fetch_one(&self.readers)
-            .await
-            .map_err(|error| self.error(error))
-    }
-
     /// Takes up all requests that wait.
     ///
     /// # Errors

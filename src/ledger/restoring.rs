@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
-use super::keeping::deliver;
+use super::keeping::{deliver, to_each};
 use super::{Ledger, LedgerError};
 use crate::clock::{BootTime, stamp};
 use crate::config::Release;
@@ -182,7 +182,7 @@ async fn adopt(c: &mut SqliteConnection, copy: &Copy, now: &str) -> Result<(), s
     .fetch_optional(&mut *c)
     .await?;
     match row {
-        Some(row) => deliver(c, row.get(0), &copy.targets, now).await,
+        Some(row) => deliver(c, &to_each(&[row.get(0)], &copy.targets), now).await,
         None => Ok(()),
     }
 }

@@ -23,9 +23,13 @@ pub(super) type Statement<T> =
     Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send>;
 
 /// A piece of work that waits for its commit.
-trait Job: Send {
+pub(super) trait Job: Send {
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), sqlx::Error>>;
-    fn finish(self: Box<Self>, outcome: Result<(), LedgerError>);
+    fn finish(self: Box<Self>, outcome: Result<(), Arc<LedgerError>>);
+    /// It is one statement, which is a transaction by itself.
+    fn is_single(&self) -> bool {
+        false
+    }
 }
 
 struct Work<T> {
@@ -44,10 +48,10 @@ impl<T: Send + 'static> Job for Work<T> {
         })
     }
 
-    fn finish(self: Box<Self>, outcome: Result<(), LedgerError>) {
+    fn finish(self: Box<Self>, outcome: Result<(), Arc<LedgerError>>) {
         let answer = match (outcome, self.value) {
             (Ok(()), Some(value)) => Ok(value),
-            (Err(error), _) => Err(error),
+            (Err(error), _) => Err(LedgerError::Batch(error)),
             (Ok(()), None) => Err(LedgerError::Closed),
         };
         // Nobody waits any more when the caller was cancelled; the commit stands.
@@ -87,9 +91,14 @@ impl Writer {
     /// Runs `statement` in the next transaction; the answer comes once that is durable.
     pub(super) async fn run<T: Send + 'static>(&self, statement: Statement<T>) -> Result<T, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        let work = Work { statement: Some(statement), value: None, reply };
-        self.queue.send(Message::Work(Box::new(work))).map_err(|_| LedgerError::Closed)?;
+        self.send(Box::new(Work { statement: Some(statement), value: None, reply }));
         answer.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// Has `job` done in the next transaction; it is dropped where the writing task has ended.
+    pub(super) fn send(&self, job: Box<dyn Job>) {
+        // Whoever waits for it sees it dropped.
+        let _ = self.queue.send(Message::Work(job));
     }
 }
 
@@ -120,8 +129,15 @@ async fn write(mut connection: SqliteConnection, mut messages: mpsc::UnboundedRe
 
 /// One transaction. `BEGIN IMMEDIATE`: a deferred one that reads first fails at once when another program writes.
 async fn commit(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
-    if batch.is_empty() {
-        return Ok(());
+    match batch {
+        [] => return Ok(()),
+        [job] if job.is_single() => {
+            step("commit");
+            job.run(connection).await?;
+            step("committed");
+            return Ok(());
+        }
+        _ => {}
     }
     connection.execute("BEGIN IMMEDIATE").await?;
     for job in batch.iter_mut() {
@@ -150,6 +166,6 @@ async fn roll_back(connection: &mut SqliteConnection) {
 fn fail(batch: Vec<Box<dyn Job>>, path: &Arc<PathBuf>, error: sqlx::Error) {
     let shared = Arc::new(LedgerError::from_sqlx(path.as_ref().clone(), error));
     for job in batch {
-        job.finish(Err(LedgerError::Batch(Arc::clone(&shared))));
+        job.finish(Err(Arc::clone(&shared)));
     }
 }

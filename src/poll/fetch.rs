@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::pass::Place;
 use super::room::Promise;
 use super::{Feed, Poller, room};
 use crate::archive::layout;
@@ -16,6 +17,15 @@ use crate::step::step;
 
 /// A long wait is cut into pieces, for the wall clock may be set meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(20);
+
+/// A document whose last byte has come: it is yet to be checked, and others may be asked for meanwhile.
+pub(super) struct Arrived<'a> {
+    document: Claimed,
+    reception: Box<Reception>,
+    /// Why its bytes are not to be taken for the document, if they are not.
+    doubt: Option<String>,
+    _room: Promise<'a>,
+}
 
 /// What came of a try.
 #[derive(Debug)]
@@ -40,32 +50,38 @@ pub(super) enum Try {
     NotOurs,
 }
 
-/// Tries to fetch `document`. Nothing leaves before the claim is durable; nothing is claimed that may not leave.
-pub(super) async fn fetch<C: Connector>(
-    poller: &Poller,
+/// Tries to fetch `document`. Nothing leaves before the claim is durable; nothing is claimed that may not leave. Its place is
+/// another's once this returns.
+pub(super) async fn fetch<'a, C: Connector>(
+    poller: &'a Poller,
     feed: &Feed,
     way: &C,
     document: Open,
-) -> Result<Try, LedgerError> {
+    _place: Place,
+) -> Result<Result<Arrived<'a>, Try>, LedgerError> {
     let limit = feed.lane.max_document;
-    let _room = match admit(poller, feed, limit).await {
+    let room = match admit(poller, feed, limit).await {
         Ok(room) => room,
-        Err(held_up) => return Ok(held_up),
+        Err(held_up) => return Ok(Err(held_up)),
     };
     let now = poller.clock.now();
     let stem = layout::stem(&feed.name, &document.remote_id, now);
     let Some(claimed) = poller.ledger.claim_document(document.id, &poller.run, stem, now).await? else {
-        return Ok(Try::NotOurs);
+        return Ok(Err(Try::NotOurs));
     };
-    Ok(download(poller, way, claimed, limit).await)
+    Ok(download(poller, way, claimed, limit, room).await)
 }
 
 /// Tries to fetch a document that an operator's order has claimed.
 pub(super) async fn fetch_claimed<C: Connector>(poller: &Poller, feed: &Feed, way: &C, claimed: Claimed) -> Try {
     let limit = feed.lane.max_document;
-    match admit(poller, feed, limit).await {
-        Ok(_room) => download(poller, way, claimed, limit).await,
-        Err(held_up) => held_up,
+    let room = match admit(poller, feed, limit).await {
+        Ok(room) => room,
+        Err(held_up) => return held_up,
+    };
+    match download(poller, way, claimed, limit, room).await {
+        Ok(arrived) => check(poller, arrived).await,
+        Err(tried) => tried,
     }
 }
 
@@ -86,44 +102,59 @@ async fn admit<'a>(poller: &'a Poller, feed: &Feed, limit: u64) -> Result<Promis
     }
 }
 
-async fn download<C: Connector>(poller: &Poller, way: &C, claimed: Claimed, limit: u64) -> Try {
+async fn download<'a, C: Connector>(
+    poller: &Poller,
+    way: &C,
+    claimed: Claimed,
+    limit: u64,
+    room: Promise<'a>,
+) -> Result<Arrived<'a>, Try> {
     step("ask");
     let fetched = way.fetch(&claimed.remote()).await;
     step("answered");
     let download = match fetched {
         Ok(download) => download,
-        Err(error) => return Try::Failed(claimed, error),
+        Err(error) => return Err(Try::Failed(claimed, error)),
     };
     if download.length().is_some_and(|length| length > limit) {
-        return Try::TooLarge(claimed, limit);
+        return Err(Try::TooLarge(claimed, limit));
     }
     let mut reception = poller.intake.receive(&claimed, limit);
     let pumped = pump(download, &mut reception).await;
     step("arrived");
-    match pumped {
-        Ok(doubt) => match end(reception, doubt).await {
-            Ok(Verdict::Return(sealed)) => match poller.intake.sort(*sealed).await {
-                Ok(Some(sealed)) => Try::Sealed(sealed),
-                Ok(None) => Try::PassedOver,
-                Err(error) => Try::Disk(claimed, error),
-            },
-            Ok(Verdict::Refused { reason, path, sha256 }) => Try::Refused(claimed, reason, path, sha256),
-            Err(error) => Try::Disk(claimed, error),
+    let interruption = match pumped {
+        Ok(doubt) => return Ok(Arrived { document: claimed, reception: Box::new(reception), doubt, _room: room }),
+        Err(interruption) => interruption,
+    };
+    let left = match &interruption {
+        Interruption::TooLarge => reception.discard().await,
+        Interruption::Connector(_) | Interruption::Disk(_) => reception.abandon().await,
+    };
+    if let Err(error) = left {
+        return Err(Try::Disk(claimed, error));
+    }
+    Err(match interruption {
+        Interruption::TooLarge => Try::TooLarge(claimed, limit),
+        Interruption::Connector(error) => Try::Failed(claimed, error),
+        Interruption::Disk(error) => Try::Disk(claimed, error),
+    })
+}
+
+/// Checks a document that has come, and makes it ready to be kept, or sets it aside.
+pub(super) async fn check(poller: &Poller, arrived: Arrived<'_>) -> Try {
+    let Arrived { document, reception, doubt, _room } = arrived;
+    let verdict = match doubt {
+        Some(doubt) => reception.refuse(doubt).await,
+        None => reception.finish().await,
+    };
+    match verdict {
+        Ok(Verdict::Return(sealed)) => match poller.intake.sort(*sealed).await {
+            Ok(Some(sealed)) => Try::Sealed(sealed),
+            Ok(None) => Try::PassedOver,
+            Err(error) => Try::Disk(document, error),
         },
-        Err(interruption) => {
-            let left = match &interruption {
-                Interruption::TooLarge => reception.discard().await,
-                Interruption::Connector(_) | Interruption::Disk(_) => reception.abandon().await,
-            };
-            if let Err(error) = left {
-                return Try::Disk(claimed, error);
-            }
-            match interruption {
-                Interruption::TooLarge => Try::TooLarge(claimed, limit),
-                Interruption::Connector(error) => Try::Failed(claimed, error),
-                Interruption::Disk(error) => Try::Disk(claimed, error),
-            }
-        }
+        Ok(Verdict::Refused { reason, path, sha256 }) => Try::Refused(document, reason, path, sha256),
+        Err(error) => Try::Disk(document, error),
     }
 }
 
@@ -140,13 +171,6 @@ async fn pump(mut download: Download, reception: &mut Reception) -> Result<Optio
         reception.push(&chunk).await.map_err(Interruption::Disk)?;
     }
     Ok(download.doubt().map(str::to_owned))
-}
-
-async fn end(reception: Reception, doubt: Option<String>) -> Result<Verdict, IntakeError> {
-    match doubt {
-        Some(doubt) => reception.refuse(doubt).await,
-        None => reception.finish().await,
-    }
 }
 
 /// Waits while `hold` says that the calendar forbids it (F2); answers false when the daemon stops first.

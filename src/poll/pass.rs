@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::fetch::{Try, fetch};
+use super::fetch::{Arrived, Try, check, fetch};
 use super::tally::{Tally, Verdict};
 use super::{Claim, Connection, Feed, Poller, judgement};
 use crate::connector::Connector;
@@ -17,11 +17,14 @@ use crate::ledger::{Claimed, Cursor, LedgerError, Open, OpenTerms};
 
 /// Documents looked up at a time.
 const PAGE: u32 = 500;
+/// Documents on their way at most, for each of its account's places: those that have come are checked while others come.
+const ARRIVING: usize = 2;
 /// Documents that may wait to be kept; then downloads wait too, for what is not kept is not safe.
-const KEEPING: usize = 32;
+const KEEPING: usize = 128;
 
-enum Done {
-    Tried(Result<Try, LedgerError>, Place),
+enum Done<'a> {
+    Asked(Result<Result<Arrived<'a>, Try>, LedgerError>),
+    Checked(Try),
     Kept(Claimed, Result<(), IntakeError>),
 }
 
@@ -38,11 +41,11 @@ pub(super) async fn documents<C: Connector>(
     let mut tally = Tally::new(poller, feed, claim.started);
     let mut queue = Queue { cursor: (-1, -1), page: VecDeque::new(), exhausted: false };
     let own = Arc::new(Semaphore::new(1));
-    let mut work = FuturesUnordered::<BoxFuture<'_, Done>>::new();
+    let mut work = FuturesUnordered::<BoxFuture<'_, Done<'_>>>::new();
     let mut place: Option<BoxFuture<'_, Option<Place>>> = None;
     let (mut fetching, mut keeping) = (0, 0);
     loop {
-        let may = tally.goes_on() && fetching < feed.lane.concurrency && keeping < KEEPING;
+        let may = tally.goes_on() && fetching < ARRIVING * feed.lane.concurrency && keeping < KEEPING;
         let more = may && tally.note(queue.holds_more(poller, feed).await).unwrap_or(false);
         if more {
             place.get_or_insert_with(|| take_place(poller, feed, Arc::clone(&own)).boxed());
@@ -55,21 +58,26 @@ pub(super) async fn documents<C: Connector>(
         tokio::select! {
             biased;
             Some(done) = work.next(), if !work.is_empty() => match done {
-                Done::Tried(Ok(Try::Sealed(sealed)), _place) => {
-                    // The place is free again while this document is synced with its neighbours.
-                    (fetching, keeping) = (fetching - 1, keeping + 1);
+                Done::Asked(Ok(Ok(arrived))) => {
                     let answered = tally.answered().await;
                     tally.note(answered);
+                    work.push(async move { Done::Checked(check(poller, arrived).await) }.boxed());
+                }
+                Done::Checked(Try::Sealed(sealed)) => {
+                    (fetching, keeping) = (fetching - 1, keeping + 1);
+                    tally.came();
                     let document = sealed.document.clone();
                     let keep = async move { Done::Kept(document, poller.intake.keep(sealed, Some(claim.poll)).await) };
                     work.push(keep.boxed());
                 }
-                Done::Tried(tried, _place) => {
+                Done::Asked(Ok(Err(tried))) | Done::Checked(tried) => {
                     fetching -= 1;
-                    if let Some(tried) = tally.note(tried) {
-                        let judged = tally.judge(tried).await;
-                        tally.note(judged);
-                    }
+                    let judged = tally.judge(tried).await;
+                    tally.note(judged);
+                }
+                Done::Asked(Err(error)) => {
+                    fetching -= 1;
+                    tally.note::<()>(Err(error));
                 }
                 Done::Kept(_, Ok(())) => {
                     keeping -= 1;
@@ -86,7 +94,7 @@ pub(super) async fn documents<C: Connector>(
                 match (taken, queue.next()) {
                     (Some(place), Some(open)) => {
                         fetching += 1;
-                        work.push(async move { Done::Tried(fetch(poller, feed, way, open).await, place) }.boxed());
+                        work.push(async move { Done::Asked(fetch(poller, feed, way, open, place).await) }.boxed());
                     }
                     _ => tally.stop(),
                 }
@@ -130,8 +138,8 @@ impl Queue {
     }
 }
 
-/// What one download, or removal, holds while it runs, and gives back when it ends: one of its account's slots, and a connection.
-/// A download that hangs keeps its own place, and no other.
+/// What one download holds until its last byte has come, and one removal until it ends: one of its account's slots, and a
+/// connection. A download that hangs keeps its own place, and no other.
 pub(super) struct Place {
     _slot: OwnedSemaphorePermit,
     /// The poll's own, or another.

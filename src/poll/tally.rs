@@ -88,6 +88,8 @@ pub(super) struct Verdict {
 
 #[derive(Debug, Default)]
 struct Count {
+    /// Documents that came, whether they are kept yet or not.
+    came: u64,
     fetched: u64,
     failed: u64,
     /// The first thing that went wrong with a document.
@@ -138,6 +140,11 @@ impl<'a> Tally<'a> {
         outcome.map_err(|error| self.failure.get_or_insert(error)).ok()
     }
 
+    /// A document has come, and is to be kept.
+    pub(super) fn came(&mut self) {
+        self.count.came += 1;
+    }
+
     /// A document is stored.
     pub(super) fn stored(&mut self) {
         self.count.fetched += 1;
@@ -151,8 +158,7 @@ impl<'a> Tally<'a> {
     /// What a try means for its document, and for the pass.
     pub(super) async fn judge(&mut self, outcome: Try) -> Result<(), LedgerError> {
         match outcome {
-            Try::Sealed(_) | Try::NotOurs => Ok(()),
-            Try::PassedOver => self.answered().await,
+            Try::Sealed(_) | Try::NotOurs | Try::PassedOver => Ok(()),
             Try::Stopped => {
                 self.end(End::Stopped);
                 Ok(())
@@ -184,7 +190,6 @@ impl<'a> Tally<'a> {
                 self.refuse(&document, judgement::too_large(&document, limit)).await
             }
             Try::Refused(document, reason, path, sha256) => {
-                self.answered().await?;
                 let refusal = judgement::refused(&document, &self.terms, &reason.to_string(), path, sha256);
                 self.refuse(&document, refusal).await
             }
@@ -213,7 +218,7 @@ impl<'a> Tally<'a> {
             ConnectorError::Broken { .. } => {
                 self.broken.push((document, text.clone()));
                 // With nothing going through, waiting out the time limit for each of thousands would help nobody.
-                if self.count.fetched == 0 && self.broken.len() >= 2 * self.feed.lane.concurrency.max(2) {
+                if self.count.came == 0 && self.broken.len() >= 2 * self.feed.lane.concurrency.max(2) {
                     self.end(End::Platform(text, None));
                 }
                 Ok(())
@@ -291,7 +296,7 @@ impl<'a> Tally<'a> {
                 self.counted(document, text, false).await?
             }
         }
-        let (went_through, broke) = (self.count.fetched > 0, !self.broken.is_empty());
+        let (went_through, broke) = (self.count.came > 0, !self.broken.is_empty());
         for (document, text) in std::mem::take(&mut self.broken) {
             self.count.fault.get_or_insert_with(|| format!("{}: {text}", document.remote_id));
             if went_through {
@@ -301,7 +306,7 @@ impl<'a> Tally<'a> {
                 self.uncounted(document, text, true).await?;
             }
         }
-        let Count { fetched, failed, fault, end } = self.count;
+        let Count { fetched, failed, fault, end, .. } = self.count;
         let (outcome, error, remainder, not_before) = match end {
             Some(End::Platform(error, until)) => (Outcome::Failed, Some(error), Remainder::None, until),
             Some(End::Disk(error)) => (Outcome::Failed, Some(error), Remainder::Disk, None),

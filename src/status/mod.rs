@@ -30,7 +30,7 @@ pub use trouble::{Matter, Severity, Trouble};
 
 use crate::clock::stamp;
 use crate::feed::FeedName;
-use crate::ledger::{AccountRow, Backlogs, Incidents, Ledger, LedgerError};
+use crate::ledger::{AccountRow, Backlogs, FeedRow, Incidents, Ledger, LedgerError};
 use crate::words::counted;
 
 /// Everything `status` tells.
@@ -96,7 +96,7 @@ pub async fn overview(
 ) -> Result<Overview, LedgerError> {
     let backlog = ledger.delivery_backlog().await?;
     let (names, mut feeds) = feeds(ledger, terms, &backlog, now, &wanted).await?;
-    feeds.sort_by(|a, b| a.health.cmp(&b.health).then_with(|| a.feed.cmp(&b.feed)));
+    feeds.sort_unstable_by(|a, b| a.health.cmp(&b.health).then_with(|| a.feed.cmp(&b.feed)));
     let shown: BTreeSet<&str> = names.iter().map(FeedName::account_name).collect();
     let (everything, tokens) = (ledger.accounts().await?, ledger.tokens().await?);
     let mut accounts: Vec<AccountStatus> = everything
@@ -169,8 +169,11 @@ async fn feeds(
     let lately = now - FADES_AFTER;
     let by_feed = |all: Vec<Incidents>| all.into_iter().map(|it| (it.of.clone(), it)).collect::<BTreeMap<_, _>>();
     let (gone, rejected) = (by_feed(ledger.gone_since(lately).await?), by_feed(ledger.rejected_since(lately).await?));
-    let (mut feeds, mut names, none) = (Vec::new(), Vec::new(), BTreeMap::new());
-    for row in ledger.feeds().await?.into_iter().filter(|row| wanted(&row.feed)) {
+    let (mut names, none) = (Vec::new(), BTreeMap::new());
+    let made = |row: FeedRow| {
+        if !wanted(&row.feed) {
+            return None;
+        }
         let name = row.feed.as_str();
         let facts = Facts {
             counts: counts.get(name).unwrap_or(&none),
@@ -184,9 +187,11 @@ async fn feeds(
             gone: gone.get(name),
             rejected: rejected.get(name),
         };
-        feeds.push(feed::feed(&row, facts, terms.of(&row.feed), now));
+        let status = feed::feed(&row, facts, terms.of(&row.feed), now);
         names.push(row.feed);
-    }
+        Some(status)
+    };
+    let feeds = ledger.feeds_as(made).await?;
     Ok((names, feeds))
 }
 

@@ -40,8 +40,10 @@ const FORMATTING: [&str; 8] = ["anyhow", "bail", "eprintln", "format", "print", 
 /// Macros and functions whose words are for programmers, logs and tests.
 const UNHEARD: [&str; 6] = ["assert", "assert_eq", "debug_assert", "panic", "step", "unreachable"];
 /// Words by which SQL is told from prose.
-const SQL: [&str; 12] =
-    ["SELECT", "UPDATE", "INSERT", "DELETE", "FROM", "WHERE", "AND", "OR", "ORDER", "VACUUM", "PRAGMA", "CONFLICT"];
+const SQL: [&str; 13] = [
+    "SELECT", "UPDATE", "INSERT", "DELETE", "WITH", "FROM", "WHERE", "AND", "OR", "ORDER", "VACUUM", "PRAGMA",
+    "CONFLICT",
+];
 
 /// A piece of text in our sources.
 pub(crate) struct Literal {

@@ -73,13 +73,7 @@ impl<R: Read> Elements<R> {
 
     /// Takes text up to the next markup.
     fn characters(&mut self) -> Result<(), Stop> {
-        while self.text.len() < TAKEN {
-            match self.source.peek()? {
-                Some(byte) if byte != b'<' => self.text.push(byte),
-                _ => return Ok(()),
-            }
-            self.source.bump();
-        }
+        self.source.take_while(|byte| byte != b'<', &mut self.text, TAKEN)?;
         self.source.skip_while(|byte| byte != b'<').map(drop)
     }
 
@@ -144,12 +138,8 @@ impl<R: Read> Elements<R> {
         let quote = self.source.peek()?.unwrap_or_default();
         self.source.bump();
         let mut raw = Vec::new();
-        while let Some(byte) = self.source.peek()?.filter(|&byte| byte != quote) {
-            self.source.bump();
-            if raw.len() < TAKEN {
-                raw.push(byte);
-            }
-        }
+        self.source.take_while(|byte| byte != quote, &mut raw, TAKEN)?;
+        self.source.skip_while(|byte| byte != quote)?;
         self.source.peek()?;
         self.source.bump();
         Ok((name == b"V").then(|| self::value(&raw)))
@@ -164,5 +154,9 @@ fn local(name: &[u8]) -> String {
 
 /// A value fit to be shown: its references resolved, on one line, shortened.
 fn value(raw: &[u8]) -> String {
+    // Most texts are what stands between two tags.
+    if raw.iter().all(|&byte| is_space(byte)) {
+        return String::new();
+    }
     presentable(&references_resolved(&String::from_utf8_lossy(raw)), KEPT)
 }

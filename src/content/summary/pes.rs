@@ -17,10 +17,15 @@ struct Head {
 
 impl Head {
     fn take(&mut self, path: &[String], value: Option<String>) {
-        let place = match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["Enveloppe", "Parametres", "TypFic"] => &mut self.kind,
-            ["Enveloppe", "Parametres", "NomFic"] => &mut self.nom_fic,
-            ["EnTetePES", "IdColl"] => &mut self.id_coll,
+        let place = match path {
+            [envelope, parameters, name] if envelope == "Enveloppe" && parameters == "Parametres" => {
+                match name.as_str() {
+                    "TypFic" => &mut self.kind,
+                    "NomFic" => &mut self.nom_fic,
+                    _ => return,
+                }
+            }
+            [head, name] if head == "EnTetePES" && name == "IdColl" => &mut self.id_coll,
             _ => return,
         };
         *place = place.take().or(value).filter(|value| !value.is_empty());

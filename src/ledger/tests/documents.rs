@@ -102,3 +102,30 @@ async fn a_page_of_documents_is_filtered_and_in_the_order_of_listing() {
     );
     assert!(shown(Filter { state: None, since: Some(at("08:01")), ..Filter::default() }).await.is_empty());
 }
+
+#[tokio::test]
+async fn claims_asked_for_at_the_same_time_are_each_answered() {
+    let ids: Vec<String> = (1..=20).map(|id| id.to_string()).collect();
+    let desk = Desk::listing(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let claim = |id: i64| desk.ledger.claim_document(id, "run", format!("stem of {id}"), at("08:10"));
+    // As many as there can be connections; most of these documents there are not.
+    let claims = futures_util::future::join_all((1..=4096).map(claim)).await;
+    for (id, claimed) in (1..).zip(claims) {
+        let stem = claimed.unwrap().map(|document| (document.id, document.remote_id, document.stem));
+        assert_eq!(stem, (id <= 20).then(|| (id, id.to_string(), format!("stem of {id}"))));
+    }
+    assert!(claim(1).await.unwrap().is_none(), "it is claimed");
+    desk.ledger.close().await;
+    let refused = tokio::time::timeout(std::time::Duration::from_secs(10), claim(2)).await;
+    assert!(matches!(refused, Ok(Err(LedgerError::Closed))), "nobody waits for a ledger that is closed");
+}
+
+#[tokio::test]
+async fn the_same_bytes_twice_in_a_batch_are_recognised_once() {
+    let desk = Desk::listing(&["1", "2", "3"]).await;
+    desk.set("UPDATE documents SET remote_path = 'PES/1' WHERE id = 1").await;
+    desk.keep(1, "copy 1", at("08:10")).await;
+    let twins = desk.ledger.keep(vec![kept(2, "copy 2"), kept(3, "copy 3")], at("08:20")).await.unwrap();
+    assert_eq!(twins, [Some("1".to_owned()), None], "the second is another document");
+    assert_eq!(desk.due(at("08:30")).await, ["1", "3"]);
+}

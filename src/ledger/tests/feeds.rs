@@ -56,6 +56,24 @@ async fn a_platform_that_asked_to_be_left_alone_is_whatever_is_planned_since() {
 }
 
 #[tokio::test]
+async fn a_tick_finds_feeds_that_are_due_or_have_documents_left_and_what_commands_ask() {
+    let desk = Desk::listing(&[]).await;
+    let found = async |platform: &str, now: &str| {
+        let ToDo { requests, polls } = desk.ledger.to_do(&[platform.to_owned()].into(), at(now)).await.unwrap();
+        (requests, polls)
+    };
+    desk.set("UPDATE feeds SET next_poll_at = '2026-11-22T12:00:00.000Z', resume_at = NULL").await;
+    assert_eq!(found("fast", "11:59").await, (false, false));
+    assert_eq!(found("fast", "12:00").await, (false, true));
+    assert_eq!(found("douane", "12:00").await, (false, false), "its feeds are of another platform");
+    desk.ledger.resume_feeds(vec![(feed(), at("10:00"))]).await.unwrap();
+    assert_eq!(found("fast", "09:59").await, (false, false));
+    assert_eq!(found("fast", "10:00").await, (false, true));
+    desk.ledger.ask("anne", "poll", "{}".to_owned(), at("09:00")).await.unwrap();
+    assert_eq!(found("fast", "09:00").await, (true, false));
+}
+
+#[tokio::test]
 async fn however_many_feeds_of_a_platform_are_due_those_of_another_are_found_and_the_earliest_first() {
     let desk = Desk::new().await;
     let feeds = |platform: &str, count: usize| -> Vec<FeedIdentity> {

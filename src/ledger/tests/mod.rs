@@ -68,20 +68,7 @@ impl Desk {
     }
 
     async fn keep(&self, id: i64, copy: &str, now: Timestamp) {
-        let kept = Kept {
-            id,
-            feed: feed(),
-            remote_id: id.to_string(),
-            poll: None,
-            size: 1,
-            sha256: String::new(),
-            media_type: "application/xml",
-            archive_path: copy.to_owned(),
-            name: None,
-            summary: None,
-            targets: vec!["inbox".to_owned()],
-        };
-        self.ledger.keep(vec![kept], now).await.unwrap();
+        self.ledger.keep(vec![kept(id, copy)], now).await.unwrap();
     }
 
     async fn due(&self, now: Timestamp) -> Vec<String> {
@@ -93,6 +80,22 @@ impl Desk {
         let Pending { id, created_at, feed, remote_id, .. } = made;
         let outcome = outcome.map_err(|(error, next)| Setback { error, next: Some(next) });
         self.ledger.settle_deliveries(vec![Settled { id, created_at, feed, remote_id, outcome }], now).await.unwrap();
+    }
+}
+
+fn kept(id: i64, copy: &str) -> Kept {
+    Kept {
+        id,
+        feed: feed(),
+        remote_id: id.to_string(),
+        poll: None,
+        size: 1,
+        sha256: String::new(),
+        media_type: "application/xml",
+        archive_path: copy.to_owned(),
+        name: None,
+        summary: None,
+        targets: vec!["inbox".to_owned()],
     }
 }
 

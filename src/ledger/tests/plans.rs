@@ -9,7 +9,7 @@ use super::*;
 #[tokio::test]
 async fn ids_of_a_listing_are_looked_up_one_by_one() {
     let desk = Desk::new().await;
-    let plan = desk.plan(listing::held(&feed(), &["1", "2"].map(RemoteDocument::of_id)).sql().as_ref()).await;
+    let plan = desk.plan(listing::known(&feed(), &["1", "2"].map(RemoteDocument::of_id)).sql().as_ref()).await;
     assert!(plan.contains("(feed=? AND remote_id=?)"), "{plan}");
 }
 
@@ -90,6 +90,17 @@ async fn feeds_that_are_due_are_found_by_their_times() {
 }
 
 #[tokio::test]
+async fn a_tick_follows_an_index_to_each_thing_that_may_be_to_do() {
+    let platforms = ["fast", "piste"].map(str::to_owned).into();
+    let plan = Desk::new().await.plan(feeds::to_do(&platforms, at("09:00")).sql().as_ref()).await;
+    let times = ["feeds_next (platform=? AND next_poll_at<?)", "feeds_resume (platform=? AND resume_at<?)"];
+    for index in times.into_iter().chain(["requests_pending"]) {
+        assert!(plan.contains(&format!("INDEX {index}")), "{plan}");
+    }
+    assert!(!plan.contains("SCAN feeds"), "{plan}");
+}
+
+#[tokio::test]
 async fn versions_and_subjects_are_found_without_walking_all_there_are() {
     let desk = Desk::new().await;
     for (query, index) in [
@@ -114,11 +125,44 @@ async fn files_to_be_removed_and_the_same_bytes_are_found_without_walking_all_th
         (files::OLDEST_FILES, "documents_place (feed=?"),
         (dossier::WANTED, "(feed=? AND remote_id=?)"),
         (dossier::WANTED, "documents_name (name=?)"),
-        (keeping::TWIN, "documents_bytes (feed=? AND sha256=?)"),
     ] {
         let plan = desk.plan(query).await;
         let walks = plan.contains("SCAN documents") && !plan.contains("SCAN documents USING INDEX documents_release");
         assert!(plan.contains(index) && !walks, "{query}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_for_many_documents_at_once_looks_up_each() {
+    let desk = Desk::new().await;
+    let wanted = [1, 2].map(|id| documents::Wanted { id, stem: String::new(), run: String::new(), now: String::new() });
+    let kept = [1, 2].map(|id| kept(id, "copy"));
+    let settled = [1, 2].map(|id| Settled {
+        id,
+        created_at: String::new(),
+        feed: feed(),
+        remote_id: id.to_string(),
+        outcome: Ok(()),
+    });
+    let made: Vec<&Settled> = settled.iter().collect();
+    for (query, index) in [
+        (documents::claim(&wanted), "SEARCH documents USING INTEGER PRIMARY KEY (rowid=?)"),
+        (keeping::twins(&kept), "SEARCH held USING INDEX documents_bytes (feed=? AND sha256=?)"),
+        (keeping::record(&kept, &[None, None], ""), "SEARCH documents USING INTEGER PRIMARY KEY (rowid=?)"),
+        (deliveries::delivered(&made, ""), "SEARCH deliveries USING INTEGER PRIMARY KEY (rowid=?)"),
+        (
+            deliveries::documents_delivered(&made),
+            "SEARCH documents USING INDEX sqlite_autoindex_documents_1 (feed=? AND remote_id=?)",
+        ),
+        (
+            deliveries::released(&made, ""),
+            "SEARCH documents USING INDEX sqlite_autoindex_documents_1 (feed=? AND remote_id=?)",
+        ),
+    ] {
+        let plan = desk.plan(query.sql().as_ref()).await;
+        let walks =
+            ["SCAN documents", "SCAN deliveries", "SCAN held", "SCAN it", "SCAN feeds"].map(|walk| plan.contains(walk));
+        assert!(plan.contains(index) && walks == [false; 5], "{plan}");
     }
 }
 
