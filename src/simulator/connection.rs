@@ -10,7 +10,8 @@ use tokio::time::sleep;
 use tokio_rustls::server::TlsStream;
 
 use super::answer::{Answer, Ending};
-use super::shop::{Entry, Request, Service, Shop};
+use super::entry::Entry;
+use super::shop::{Request, Service, Shop};
 use super::tls::{Doors, Visitor};
 
 /// The longest request head the platform reads.

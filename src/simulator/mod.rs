@@ -10,13 +10,15 @@
 //! API Entreprise with its quotas and its ban.
 //!
 //! A request walks through `connection` (TLS, reading), `shop` (what the platform holds, and what it answers),
-//! `answer` (what goes on the wire, as a [`Fault`] changes it) and `record`.
+//! `answer` (what goes on the wire, as a [`Fault`] changes it) and `entry` (its [`Record`]).
 
 use std::io;
 
 mod answer;
+mod behaviour;
 mod connection;
 pub mod entreprise;
+mod entry;
 mod fault;
 pub mod gateway;
 mod http;
@@ -33,6 +35,7 @@ mod webdav;
 mod zip;
 
 pub use answer::Framing;
+pub use behaviour::Behaviour;
 pub use entreprise::Entreprise;
 pub use fault::{Fault, Matcher, Times};
 pub use gateway::Gateway;
@@ -41,7 +44,6 @@ pub use keys::Keys;
 pub use platform::Platform;
 pub use record::Record;
 pub use route::Call;
-pub use shop::Behaviour;
 pub use soap::Mtom;
 pub use webdav::{Dialect, Etags};
 

@@ -9,11 +9,12 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::behaviour::Behaviour;
 use super::connection::serve;
 use super::fault::{Armed, Fault, Matcher, Times};
 use super::record::Record;
 use super::route::Call;
-use super::shop::{Behaviour, Shop};
+use super::shop::Shop;
 use super::tls::Doors;
 use super::{Error, Keys};
 use crate::clock::{Clock, SystemClock};

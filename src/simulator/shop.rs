@@ -10,70 +10,18 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::answer::{Answer, Framing};
+use super::answer::Answer;
+use super::behaviour::Behaviour;
+use super::entry::Entry;
 use super::fault::{Armed, Fault, Times};
 use super::record::Record;
 use super::route::{Call, Interface, Route};
-use super::soap::{self, Mtom, Order};
+use super::soap::{self, Order};
 use super::tls::Visitor;
-use super::webdav::{self, Dialect, File, Place, Tree};
+use super::webdav::{self, File, Place, Tree};
 use super::zip;
 use crate::clock::Clock;
 use crate::feed::Kind;
-
-/// How the platform behaves where its guide leaves the matter open, or where a test wants it so.
-#[derive(Clone, Debug)]
-pub struct Behaviour {
-    /// Listings go on showing documents that were collected.
-    pub keep_listing: bool,
-    /// Wait before each answer.
-    pub latency: Duration,
-    /// A document counts as collected as soon as its download begins, whatever then happens to it.
-    pub consume_on_start: bool,
-    /// A collected document asked for again is denied ("Invalid docId"), with this status; `None`: served again.
-    pub forget_collected: Option<u16>,
-    /// The status of the error for an unknown document.
-    pub unknown_status: u16,
-    /// Listings write ids as strings, not as numbers.
-    pub ids_as_strings: bool,
-    /// Clients without a good certificate finish the handshake and are told by HTML, not by a TLS alert.
-    pub plain_400_without_certificate: bool,
-    /// TCP connections are accepted, and TLS never answered.
-    pub hold_handshakes: bool,
-    /// How the end of bodies is marked.
-    pub framing: Framing,
-    /// More headers for each document.
-    pub download_headers: Vec<(String, String)>,
-    /// How SOAP carries documents.
-    pub mtom: Mtom,
-    /// The status of SOAP's faults.
-    pub fault_status: u16,
-    /// How WebDAV lists folders.
-    pub dialect: Dialect,
-    /// Over WebDAV, label folders vanish with their last file.
-    pub vanishing_labels: bool,
-}
-
-impl Default for Behaviour {
-    fn default() -> Self {
-        Self {
-            keep_listing: false,
-            latency: Duration::ZERO,
-            consume_on_start: false,
-            forget_collected: None,
-            unknown_status: 500,
-            ids_as_strings: false,
-            plain_400_without_certificate: false,
-            hold_handshakes: false,
-            framing: Framing::Length,
-            download_headers: Vec::new(),
-            mtom: Mtom::Inline,
-            fault_status: 500,
-            dialect: Dialect { prefix: Some("D"), ..Dialect::default() },
-            vanishing_labels: true,
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Document {
@@ -213,7 +161,7 @@ impl Shop {
         let latency = inner.behaviour.latency;
         drop(inner);
         self.changed.notify_waiters();
-        let entry = Entry { shop: Arc::clone(self), index, document, undo: None, over: false };
+        let entry = Entry::of(Arc::clone(self), index, document);
         Service { answer, entry, latency, now }
     }
 }
@@ -273,7 +221,7 @@ impl Inner {
     }
 
     /// Sets whether a document was collected; tells what it was before.
-    fn mark(&mut self, key: &(Kind, String), collected: bool) -> bool {
+    pub(super) fn mark(&mut self, key: &(Kind, String), collected: bool) -> bool {
         self.documents.get_mut(key).is_some_and(|document| std::mem::replace(&mut document.collected, collected))
     }
 
@@ -429,63 +377,4 @@ impl Inner {
 
 fn unauthorized(now: Timestamp) -> Answer {
     Answer::refusal(403, now, 100, "Unauthorized", "Vous n'avez pas les droits sur ce compte")
-}
-
-/// The record of one request, while its answer is being written.
-///
-/// The end is recorded before the last bytes leave, so that who reads the answer finds it recorded; it is taken back
-/// when they could not be written, or when the entry is dropped before they were.
-pub(super) struct Entry {
-    shop: Arc<Shop>,
-    index: usize,
-    /// The document that is collected once the answer is over.
-    document: Option<(Kind, String)>,
-    /// Whether the document had been collected before, once its end is recorded.
-    undo: Option<bool>,
-    over: bool,
-}
-
-impl Entry {
-    /// Notes that the last `sent` bytes leave now, and whether the body is then whole.
-    pub(super) fn ending(&mut self, sent: usize, whole: bool) {
-        let mut inner = self.shop.lock();
-        if let (true, Some(key)) = (whole, &self.document) {
-            self.undo = Some(inner.mark(key, true));
-        }
-        self.close(&mut inner, Some(sent), whole);
-    }
-
-    /// Notes that `sent` more bytes have left.
-    pub(super) fn sent(&mut self, sent: usize) {
-        if let Some(record) = self.shop.lock().records.get_mut(self.index) {
-            record.sent += sent as u64;
-        }
-    }
-
-    /// Notes that the last bytes have left.
-    pub(super) fn ended(&mut self) {
-        self.over = true;
-    }
-
-    fn close(&self, inner: &mut Inner, sent: Option<usize>, completed: bool) {
-        if let Some(record) = inner.records.get_mut(self.index) {
-            record.finished_at = Some(Instant::now());
-            record.completed = completed;
-            record.sent += sent.unwrap_or_default() as u64;
-        }
-        self.shop.changed.notify_waiters();
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        if self.over {
-            return;
-        }
-        let mut inner = self.shop.lock();
-        if let (Some(key), Some(before)) = (&self.document, self.undo) {
-            inner.mark(key, before);
-        }
-        self.close(&mut inner, None, false);
-    }
 }
