@@ -24,9 +24,6 @@ pub fn create(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Threads that sync one batch: on ext4 each adds some; more cost more than they gain.
-const SYNCERS: usize = 8;
-
 /// Folders remembered at most; forgetting them costs a sync of each.
 const REMEMBERED: usize = 20_000;
 
@@ -158,22 +155,6 @@ pub fn sync(file: &File) -> io::Result<()> {
     file.sync_all()?;
     step("synced");
     Ok(())
-}
-
-/// As [`sync`], of many files side by side, which costs the disk little more than one. An error is that file's alone.
-#[must_use]
-pub fn sync_all(files: &[&File]) -> Vec<io::Result<()>> {
-    if files.len() == 1 {
-        return files.iter().map(|file| sync(file)).collect();
-    }
-    let share = files.len().div_ceil(SYNCERS).max(1);
-    std::thread::scope(|scope| {
-        let sync_all = |part: &[&File]| part.iter().map(|file| sync(file)).collect::<Vec<_>>();
-        let threads: Vec<_> =
-            files.chunks(share).map(|part| (part.len(), scope.spawn(move || sync_all(part)))).collect();
-        let died = |count| (0..count).map(|_| Err(io::Error::other("the syncing thread died"))).collect();
-        threads.into_iter().flat_map(|(count, thread)| thread.join().unwrap_or_else(|_| died(count))).collect()
-    })
 }
 
 /// Makes the names in a folder durable.

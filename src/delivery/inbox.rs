@@ -3,6 +3,7 @@
 //! On disk: `<platform>/<account>/<kind>/<remote_id>[-<name>].<ext>` below the inbox, and `.vaguemestre/` at its root,
 //! where copies are written and synced before they are renamed: nothing unfinished ever shows. All of this blocks.
 
+use std::collections::VecDeque;
 use std::fs::{File, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::crew::{Crew, Syncing};
 use crate::archive::layout::{self, hex};
 use crate::archive::write::{self, Destinations, Folders};
 use crate::config::Inbox;
@@ -18,7 +20,7 @@ use crate::step::step;
 
 /// Where copies are written, below the inbox.
 const HIDDEN: &str = ".vaguemestre";
-/// Copies open at a time, to be synced together: there may be many couriers.
+/// Copies on their way to the disk at a time: there may be many couriers.
 const ABREAST: usize = 16;
 /// The business software's user shares our group.
 const FOLDER_MODE: u32 = 0o770;
@@ -36,25 +38,18 @@ pub(super) fn hand_over(
         return batch.into_iter().map(|pending| (pending, Err(text.clone()))).collect();
     }
     let mut destinations = Destinations::new(&target.inbox, known, FOLDER_MODE);
-    let (mut waiting, mut handed) = (batch.into_iter().peekable(), Vec::new());
-    while waiting.peek().is_some() {
-        let copied: Vec<(Pending, io::Result<Copy>)> = waiting
-            .by_ref()
-            .take(ABREAST)
-            .map(|pending| {
-                let copy = copy(root, &mut destinations, mark, target, &pending);
-                (pending, copy)
-            })
-            .collect();
-        let files: Vec<&File> =
-            copied.iter().filter_map(|(_, copy)| copy.as_ref().ok().map(|copy| &copy.file)).collect();
-        let mut synced = write::sync_all(&files).into_iter();
-        handed.extend(copied.into_iter().map(|(pending, copy)| {
-            let placed = copy.and_then(|copy| copy.place(synced.next()));
-            let outcome = placed.map_err(|error| explain(&error, &pending, target));
-            (pending, outcome)
-        }));
-    }
+    let mut handed = Vec::with_capacity(batch.len());
+    Crew::at(batch.len(), |crew| {
+        let mut under_way = VecDeque::with_capacity(ABREAST);
+        for pending in batch {
+            if under_way.len() == ABREAST {
+                handed.extend(under_way.pop_front().map(|copied| placed(copied, target)));
+            }
+            let copy = copy(root, crew, &mut destinations, mark, target, &pending);
+            under_way.push_back((pending, copy));
+        }
+        handed.extend(under_way.into_iter().map(|copied| placed(copied, target)));
+    });
     let failed = destinations.sync();
     for (_, outcome) in &mut handed {
         let folder = outcome.as_ref().ok().and_then(|path| path.parent()?.strip_prefix(&target.inbox).ok());
@@ -83,15 +78,22 @@ fn prepare(known: &Folders, inbox: &Path) -> io::Result<()> {
     known.make(inbox, Path::new(HIDDEN), FOLDER_MODE)
 }
 
+/// Gives a copy its place, in the order of storing.
+fn placed((pending, copy): (Pending, io::Result<Copy>), target: &Inbox) -> (Pending, Result<PathBuf, String>) {
+    let outcome = copy.and_then(Copy::place).map_err(|error| explain(&error, &pending, target));
+    (pending, outcome)
+}
+
 /// A copy that is written, and not in its place yet.
 struct Copy {
-    file: File,
+    syncing: Syncing,
     temporary: PathBuf,
     place: PathBuf,
 }
 
 fn copy(
     root: &Path,
+    crew: &Crew,
     destinations: &mut Destinations<'_>,
     mark: &str,
     target: &Inbox,
@@ -105,14 +107,14 @@ fn copy(
     let written = copy_bytes(&archived, &temporary, &pending.sha256)
         .and_then(|file| file.set_permissions(Permissions::from_mode(target.file_mode)).map(|()| file));
     let file = or_removed(written, &temporary)?;
-    Ok(Copy { file, temporary, place: target.inbox.join(relative) })
+    Ok(Copy { syncing: crew.sync(file), temporary, place: target.inbox.join(relative) })
 }
 
 impl Copy {
-    /// Gives it its place, if it has been synced.
-    fn place(self, synced: Option<io::Result<()>>) -> io::Result<PathBuf> {
-        let synced = synced.unwrap_or_else(|| Err(io::Error::other("it was not synced")));
-        let placed = synced.inspect(|()| step("copy synced")).and_then(|()| write::place(&self.temporary, &self.place));
+    /// Gives it its place, once it is synced.
+    fn place(self) -> io::Result<PathBuf> {
+        let synced = self.syncing.outcome().inspect(|()| step("copy synced"));
+        let placed = synced.and_then(|()| write::place(&self.temporary, &self.place));
         or_removed(placed, &self.temporary).map(|()| self.place)
     }
 }

@@ -6,6 +6,7 @@
 //! secret.
 
 pub(crate) mod command;
+mod crew;
 pub(crate) mod facts;
 mod inbox;
 pub mod stale;
