@@ -36,8 +36,9 @@ pub fn skip(why: &str) {
 }
 
 pub const SIREN: &str = "213400172";
-/// Longer than anything here takes; reached only by a promise that is broken.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than anything here takes, also on a slow machine that is busy with something else; reached only by a promise that is
+/// broken.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// How often something outside this process is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-PATIENCE = 60
+PATIENCE = 150
 VIEWS = [(1280, "light"), (1280, "dark"), (320, "light"), (320, "dark")]
 
 # The least contrast of any text with what lies behind it (WCAG 2.2, 1.4.3), and where that is.

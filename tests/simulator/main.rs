@@ -16,7 +16,7 @@ use vaguemestre::simulator::keys::{Issued, Standing};
 use vaguemestre::simulator::{Call, Fault, Framing, Keys, Matcher, Platform, Times, samples};
 
 const SIREN: &str = "213400172";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct House {
     keys: Keys,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 SIREN = "213400172"
 BINARY = os.environ["VAGUEMESTRE"]
-PATIENCE = 20
+PATIENCE = 60
 
 
 def sh(*command, **options):
