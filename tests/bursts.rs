@@ -6,8 +6,8 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Daemon, Town};
-use tokio::time::Instant;
+use common::{Daemon, PATIENCE, Town};
+use tokio::time::{Instant, timeout};
 use vaguemestre::simulator::Call;
 use vaguemestre::simulator::keys::Standing;
 
@@ -44,9 +44,13 @@ async fn a_stop_does_not_wait_for_feeds_that_a_command_has_yet_to_poll_and_none_
 
 /// Waits until the daemon has said `words`.
 async fn wait_words(daemon: &Daemon, words: &str) {
-    while !daemon.log().iter().any(|line| line["message"].as_str().unwrap_or_default().contains(words)) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let said = || daemon.log().iter().any(|line| line["message"].as_str().unwrap_or_default().contains(words));
+    let heard = timeout(PATIENCE, async {
+        while !said() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(heard.await.is_ok(), "never said: {words}");
 }
 
 /// That `FEEDS` feeds overdue after `since` were listed over the seconds that so many need.

@@ -165,3 +165,56 @@ fn explain(error: &io::Error, pending: &Pending, target: &Inbox) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn copies_take_their_places_in_the_order_of_storing_and_one_that_fails_holds_no_other_back() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("archive")).unwrap();
+        let pending = |id: i64| {
+            let (bytes, archive_path) = (format!("<a>{id}</a>"), format!("archive/{id}.xml"));
+            std::fs::write(folder.path().join(&archive_path), &bytes).unwrap();
+            // One has changed in the archive since.
+            let stored = if id == 20 { "<b/>" } else { bytes.as_str() };
+            Pending {
+                id,
+                created_at: String::new(),
+                feed: "fast/mairie/chorus".parse().unwrap(),
+                remote_id: id.to_string(),
+                archive_path,
+                sha256: hex(&Sha256::digest(stored)),
+                name: None,
+                attempts: 0,
+                circuit: None,
+                label: None,
+                failing_since: None,
+                size: 0,
+                media_type: String::new(),
+                stored_at: String::new(),
+                summary: None,
+            }
+        };
+        let batch: Vec<Pending> = (1..=64).map(pending).collect();
+        let inbox = Inbox { inbox: folder.path().join("inbox"), file_mode: 0o640, inbox_stale: Duration::ZERO };
+        let handed = hand_over(folder.path(), &Folders::default(), "mark", &inbox, batch);
+        let failed: Vec<i64> = handed.iter().filter(|(_, at)| at.is_err()).map(|(pending, _)| pending.id).collect();
+        assert_eq!((handed.len(), failed), (64, vec![20]));
+        // To take its place changes a file's status.
+        let placed = |(pending, at): &(Pending, Result<PathBuf, String>)| {
+            let facts = at.as_ref().ok()?.metadata().unwrap();
+            Some(((facts.ctime(), facts.ctime_nsec()), pending.id))
+        };
+        let placed: Vec<_> = handed.iter().filter_map(placed).collect();
+        let (mut by_id, mut by_time) = (placed.clone(), placed);
+        by_id.sort_by_key(|(_, id)| *id);
+        by_time.sort();
+        assert_eq!(by_time, by_id);
+        assert_eq!(std::fs::read_dir(inbox.inbox.join(HIDDEN)).unwrap().count(), 0, "nothing unfinished is left");
+    }
+}
